@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// While alice waits for bob's answer, somebody else who knows the ID of her request floods her with answers: over the
-// relay, over the direct path, and from her own runtime. Bob's counts, in the runtime's process and in another.
+// While alice waits for bob's answer, a hyperty that knows the ID of her request floods her with answers: over the relay,
+// over the direct path, and from her own runtime. Only bob's counts, in the runtime's process and in another.
 func TestOnlyWhoWasAskedAnswers(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -65,7 +65,7 @@ func TestOnlyWhoWasAskedAnswers(t *testing.T) {
 						}
 					}
 				}
-				for range 6 { // they have come, and belong to nothing
+				for range 6 { // they have come, and answer nothing
 					select {
 					case <-stray:
 					case m := <-answers:
@@ -84,8 +84,8 @@ func TestOnlyWhoWasAskedAnswers(t *testing.T) {
 	}
 }
 
-// Only the node of a domain answers for it, by its own stub: a stub of another domain's node, of a P2P plug-in, and another
-// runtime do not, nor do they say what became of a message.
+// Only the node of a domain answers for it, by its own stub. A stub of another domain's node, a stub of a P2P plug-in, and
+// another runtime do not, nor do they decide a message's outcome.
 func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
 	t.Parallel()
 	node, other := startNode(t, "example.com"), startNode(t, "other.example")
@@ -122,8 +122,8 @@ func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
 	}
 }
 
-// With the direct path live and the Message Node dead, a new hyperty is registered, is heard, and is answered, without a
-// look-up: its runtime has announced it in the session.
+// With the direct path live and the Message Node dead, a new hyperty is registered, its messages are accepted, and it is
+// answered, without a look-up: its runtime has announced it in the session.
 func TestNewSenderWithoutANode(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -172,7 +172,7 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	}); n > 0 {
 		t.Errorf("%d look-ups", n)
 	}
-	node.start() // it hears of them now, and others find them
+	node.start() // now it gets the registrations, and others find them
 	last.Handle(answer)
 	c := startRuntime(t, runtimeOptions{name: "c", nodes: []*nodeProcess{node}, use: transport})
 	carol := c.register("carol")

@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Who registered while the node was away writes at once; what it has written arrives over the node as soon as that is back.
+// A hyperty that registers while the node is away writes at once; its messages arrive over the node as soon as that is back.
 func TestNewSenderOverANodeThatComesBack(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

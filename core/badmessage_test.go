@@ -14,8 +14,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What an application must not send is refused with an error that says why, in the runtime's process and in another,
-// and harms nothing: the next message arrives, over the relay and over the direct path.
+// A message that an application must not send is refused with an error that says why, in the runtime's process and in
+// another, and harms nothing: the next message arrives, over the relay and over the direct path.
 func TestBadMessages(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -107,7 +107,7 @@ func refusesBadMessages(t *testing.T, alice, bob *hyperty.Hyperty) {
 	}
 }
 
-// What is posted under another's name does not arrive.
+// A message that is posted in another hyperty's name does not arrive.
 func TestForgedFrom(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

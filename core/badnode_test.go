@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// silence takes TCP connections at an address, reads what comes and says nothing.
+// silence accepts TCP connections at an address, reads what comes and says nothing.
 func silence(t testing.TB, address string) (at string) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
@@ -49,7 +49,7 @@ func silence(t testing.TB, address string) (at string) {
 	return l.Addr().String()
 }
 
-// unanswered checks that err says that the node did not answer.
+// unanswered checks that err says that the node did not answer, in time.
 func unanswered(t testing.TB, what string, err error, began time.Time, within time.Duration) {
 	t.Helper()
 	var refused *message.ResponseError
@@ -63,8 +63,8 @@ func unanswered(t testing.TB, what string, err error, began time.Time, within ti
 	}
 }
 
-// A node that takes connections and never says anything: the runtime starts, and who wants something of the node is
-// told in time that there is no answer.
+// A node accepts connections and never says anything: the runtime starts, and calls that need the node fail in time, with an
+// error that says that there is no answer.
 func TestNodeThatNeverAnswers(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -74,7 +74,7 @@ func TestNodeThatNeverAnswers(t *testing.T) {
 	deaf := &nodeProcess{domain: "example.com", url: "ws://" + silence(t, "127.0.0.1:0") + "/ws"}
 	var a *running
 	fastest := waitTime
-	for range 3 { // the machine may do something else meanwhile
+	for range 3 { // the machine may be busy with something else
 		began := time.Now()
 		a = startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{deaf}, use: built.transportIDs[:1]})
 		if fastest = min(fastest, time.Since(began)); fastest <= 5*time.Second {
@@ -92,7 +92,7 @@ func TestNodeThatNeverAnswers(t *testing.T) {
 	}
 }
 
-// The node falls silent while a runtime runs: what is local goes on, and other addresses are answered in time.
+// The node falls silent while a runtime runs: local messages go on, and messages to other addresses are refused in time.
 func TestNodeThatFallsSilent(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -118,7 +118,7 @@ func TestNodeThatFallsSilent(t *testing.T) {
 	}
 }
 
-// A node whose port is taken says so and ends.
+// A node whose port is in use says so and ends.
 func TestNodesPortInUse(t *testing.T) {
 	t.Parallel()
 	build(t)

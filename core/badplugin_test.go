@@ -20,8 +20,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// pluginFolder is a folder of installed plug-ins with the Message Node's stub and one P2P plug-in that is a shell
-// script; sum is its checksum, "" the right one.
+// pluginFolder is a folder of installed plug-ins with the Message Node's stub and one P2P plug-in that is a shell script. sum
+// is the checksum in its descriptor; "": the right one.
 func pluginFolder(t testing.TB, name, script, sum string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -61,7 +61,7 @@ func pluginFolder(t testing.TB, name, script, sum string) string {
 	return dir
 }
 
-// badPlugin is a plug-in that cannot be used, and what is said of it.
+// badPlugin is a plug-in that cannot be used, and the error about it.
 type badPlugin struct {
 	name, script, sum string
 	reason            stubhost.Reason
@@ -70,7 +70,8 @@ type badPlugin struct {
 
 var hangs = badPlugin{"hangs", "#!/bin/sh\nexec sleep 60\n", "", stubhost.Hung, "did not answer"}
 
-// keepsFromStarting has a runtime start with it, which waits for the plug-in for some time, 0: for as long as ever.
+// keepsFromStarting checks that a runtime with the plug-in does not start. The runtime waits for the plug-in for wait; 0: for
+// the default time.
 func (p badPlugin) keepsFromStarting(t *testing.T, node *nodeProcess, wait time.Duration) {
 	before := children(t)
 	dir := shortDir(t)
@@ -101,14 +102,14 @@ func (p badPlugin) keepsFromStarting(t *testing.T, node *nodeProcess, wait time.
 	nothingLeft(t, before, dir)
 }
 
-// A plug-in that never answers is waited for as long as ever.
+// A plug-in never answers: the runtime waits for the default time.
 func TestLongPluginThatHangs(t *testing.T) {
 	longtest.Skip(t)
 	hangs.keepsFromStarting(t, startNode(t, "example.com"), 0)
 }
 
-// A plug-in that cannot be used keeps the runtime from starting, with an error that names it and says what is wrong;
-// nothing is left of the attempt.
+// A plug-in that cannot be used keeps the runtime from starting, with an error that names it and says what is wrong; the
+// attempt leaves nothing behind.
 func TestBadPlugins(t *testing.T) {
 	node := startNode(t, "example.com")
 	for _, p := range []badPlugin{
@@ -131,8 +132,8 @@ func TestBadPlugins(t *testing.T) {
 	})
 }
 
-// A plug-in that always ends soon after its start is started again and again; everything else goes on: local messages,
-// the relay, and the messages that were on the direct path.
+// A plug-in that always ends soon after its start is started again and again; everything else goes on: local messages, the
+// relay, and the messages that were on the direct path.
 func TestPluginThatKeepsCrashing(t *testing.T) {
 	t.Parallel()
 	build(t)

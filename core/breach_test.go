@@ -19,8 +19,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// hostileWebRTC is a folder with the plug-ins, the one for WebRTC being one that breaks the protocol a second after it has
-// connected.
+// hostileWebRTC is a folder with the plug-ins; the one for WebRTC breaks the protocol a second after it has connected.
 func hostileWebRTC(t *testing.T) string {
 	t.Helper()
 	build(t)
@@ -38,7 +37,8 @@ func hostileWebRTC(t *testing.T) string {
 	return dir
 }
 
-// Why a connection has ended stands in the status where the peer broke the protocol, and the messages go on over the relay.
+// If the peer broke the protocol, the status says so as the reason why a connection has ended; the messages go on over the
+// relay.
 func TestBrokenProtocolIsInTheStatus(t *testing.T) {
 	t.Parallel()
 	hostile := hostileWebRTC(t)
@@ -77,8 +77,8 @@ func TestBrokenProtocolIsInTheStatus(t *testing.T) {
 	}
 }
 
-// breached are three runtimes: one that b broke the protocol towards, over a direct connection, and which has refused b since; and
-// c, whose direct connection with it is as it was. ask has b ask it something, over whatever path there is.
+// breached makes three runtimes: b has broken the protocol towards a over a direct connection, and a refuses b since; c has a
+// direct connection with a that went on. ask has b send a request, over whatever path there is.
 func breached(t *testing.T) (a, b *running, ask func()) {
 	t.Helper()
 	hostile := hostileWebRTC(t)
@@ -87,7 +87,7 @@ func breached(t *testing.T) (a, b *running, ask func()) {
 		return runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: []string{"webrtc"}}
 	}
 	asked, evil := o("a"), o("b")
-	asked.policy = "never" // it is asked for connections, and asks for none
+	asked.policy = "never" // it answers requests for connections, and makes none
 	evil.change = func(c *core.Config) { c.PluginDir = hostile }
 	a, b = startRuntime(t, asked), startRuntime(t, evil)
 	c := startRuntime(t, o("c"))
@@ -116,20 +116,20 @@ func breached(t *testing.T) (a, b *running, ask func()) {
 	return a, b, func() { asks(bob) }
 }
 
-// because tells whether that is why a connection has ended or failed.
+// because tells whether a connection has ended or failed for that reason.
 func because(r, other *running, why string) bool {
 	return slices.ContainsFunc(r.connections(other), func(c api.Connection) bool {
 		return c.State != message.Live && strings.Contains(c.Why, why)
 	})
 }
 
-// A paired runtime that breaks the protocol is refused, and another one's direct connection stays.
+// A paired runtime that breaks the protocol is refused, and the direct connection with another one goes on.
 func TestWhoBreaksTheProtocolIsRefused(t *testing.T) {
 	t.Parallel()
 	breached(t)
 }
 
-// It may try again when the time is over.
+// A runtime that was refused for that may try again when the penalty is over.
 func TestLongWhoBrokeTheProtocolMayTryAgain(t *testing.T) {
 	longtest.Skip(t)
 	t.Parallel()
@@ -137,7 +137,7 @@ func TestLongWhoBrokeTheProtocolMayTryAgain(t *testing.T) {
 	var ends []time.Time
 	last := time.Now()
 	b.until("it is live again", waitTime, func() bool {
-		if time.Since(last) > 200*time.Millisecond { // a message is a reason to try
+		if time.Since(last) > 200*time.Millisecond { // a message can start an attempt
 			ask()
 			last = time.Now()
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// listed waits until this runtime has been told by the other's /registry/changes that url lives there.
+// listed waits until url is in the list of the other's /registry/changes, as this runtime has it.
 func (r *running) listed(url message.URL) {
 	r.t.Helper()
 	r.await(string(url)+" listed", func(e trace.Event) bool {
@@ -35,8 +35,8 @@ func (r *running) directly(to message.URL, other *running) bool {
 	return err == nil && p.Way == api.WayDirect && p.Remote == other.URL()
 }
 
-// Where a hyperty is at the other side of a live connection is known without asking the Domain Registry, as soon as it
-// is there and as long as it is, over reconnects too.
+// A hyperty on the other side of a live connection is known without asking the Domain Registry, as soon as it is registered
+// and as long as it is, over reconnects too.
 func TestRegistryChanges(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -88,7 +88,7 @@ func TestRegistryChanges(t *testing.T) {
 		t.Errorf("ask a hyperty that is gone: %v", err)
 	}
 
-	// The connection breaks; meanwhile one comes and one goes.
+	// The connection breaks; meanwhile a hyperty is registered and another one is closed.
 	a.forget()
 	b.forget()
 	kill(t, b.pid(transport))
@@ -119,7 +119,7 @@ func TestRegistryChanges(t *testing.T) {
 	}
 }
 
-// With the changes switched off nobody is asked, and hyperties are found as before.
+// With the changes switched off nobody subscribes to them, and hyperties are found as before.
 func TestRegistryChangesOff(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

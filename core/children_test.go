@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
-// A chat room with children: what each of two observers says reaches the other and the reporter, first over the
-// Message Node and then directly; whoever may not observe can neither read nor say anything.
+// A chat room with children: what each of two observers says reaches the other one and the reporter, first over the Message
+// Node and then directly. A hyperty that may not observe can neither read nor say anything.
 func TestChildObjects(t *testing.T) {
 	t.Parallel()
 	build(t)

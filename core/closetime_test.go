@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Close keeps its time, and leaves nothing, where a plug-in ignores that it is to end, is served by a process that has left
-// it, and has started others that hold what it was given.
+// Close returns in time, and leaves nothing, where a plug-in does not end when it is asked to, is served by a process that
+// has left its group, and has started others that hold its file descriptors.
 func TestCloseKeepsItsTime(t *testing.T) {
 	build(t)
 	good, err := catalogue.Open(built.plugins)
@@ -53,7 +53,7 @@ func TestCloseKeepsItsTime(t *testing.T) {
 	}
 	nothingLeft(t, before, a.dir)
 	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range environments { // what has left its parents
+	for _, path := range environments { // processes that have left their parents
 		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), "TMPDIR="+a.dir) {
 			t.Errorf("process %s is left", strings.Split(path, "/")[2])
 		}

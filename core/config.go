@@ -11,13 +11,13 @@ import (
 	"github.com/protofly/protofly/core/trace"
 )
 
-// Config is what a runtime is started with. Domain, DataDir and PluginDir are required; the zero value of the rest
-// works.
+// Config is what a runtime is started with. Domain, DataDir and PluginDir are required; every other zero value is a default.
 type Config struct {
 	Domain string            // the runtime's own domain, as in hyperty://<domain>/…
-	Nodes  map[string]string // the Message Node of each domain, as a ws:// or wss:// URL; other domains: their well-known URL
-	// Networks is where descriptors and Message Nodes of domains that Nodes does not name may be, as internal/networks reads
-	// it; nil: [networks.Public]; empty: nowhere. The own domain and what Nodes names may be anywhere.
+	Nodes  map[string]string // the Message Node of each domain, as a ws:// or wss:// URL; for other domains their well-known URL is asked
+	// Networks says where descriptors and Message Nodes of domains that Nodes does not name may be, in the form of
+	// internal/networks; nil: [networks.Public]; empty: nowhere. The node of Domain and those that Nodes names may be
+	// anywhere.
 	Networks  []string
 	DataDir   string // made 0700: the key, and files of the running plug-ins
 	PluginDir string // where the installed plug-ins are
@@ -29,8 +29,8 @@ type Config struct {
 	StubConfig map[string]json.RawMessage
 	// Sandbox says whether plug-ins' processes are confined; "": where the system can.
 	Sandbox sandbox.Mode
-	// PluginUsers says whether each plug-in runs under a user ID of its own, where the runtime's process is root's (Linux). The
-	// zero value: where the system can, and for each plug-in that can read the files that its configuration names under its ID.
+	// PluginUsers says whether each plug-in runs under a user ID of its own, where the runtime's process is root's (Linux).
+	// The zero value: where the system can, and for each plug-in that can still read the files that its configuration names.
 	PluginUsers sandbox.Users
 	// PluginPaths is files and folders that a confined plug-in may read, by its name. It may also read the files outside of
 	// DataDir that its StubConfig names by their absolute paths.
@@ -44,7 +44,7 @@ type Config struct {
 	Version string
 	Log     hclog.Logger // nil: none
 	Trace   trace.Func
-	// TraceBodies adds the beginnings of messages' bodies to the events of Trace. They are secrets of the applications.
+	// TraceBodies adds the beginnings of messages' bodies to the events of Trace. Bodies are secrets of the applications.
 	TraceBodies bool
 
 	// SessionIdle is after how long without messages the state that is kept of a remote runtime is dropped, unless messages are
@@ -54,7 +54,7 @@ type Config struct {
 	waits waits
 }
 
-// waits are times that only tests set, so that they take less long. 0: the default of the option that is named.
+// waits are times that only tests set, to be quicker. 0: the default of the option that is named.
 type waits struct {
 	pluginStart time.Duration // stubhost.Options.StartTimeout
 	unacked     time.Duration // session.Options.TTL
@@ -76,7 +76,7 @@ const (
 	startTimeout = 20 * time.Second
 	closeTimeout = 10 * time.Second
 
-	// How long Close waits for others to acknowledge what was sent to them.
+	// How long Close waits for remote runtimes to acknowledge what was sent to them.
 	settleTime = 2 * time.Second
 
 	// How long Close waits for applications to hear what became of their messages.

@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/sdk/hyperty"
 )
 
-// Two runtimes of two domains that write to each other do so by two relays, each by the other one's: what one relay carries is
-// acknowledged by the other.
+// Two runtimes of two domains send each other messages over two relays, each over the other domain's: a message over one
+// relay is acknowledged over the other.
 func TestRelaysOfTwoDomainsCarryBothWays(t *testing.T) {
 	t.Parallel()
 	here, there := startNode(t, "a.example"), startNode(t, "b.example")

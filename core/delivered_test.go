@@ -80,49 +80,57 @@ func places(t *testing.T, test func(t *testing.T, r *running, receiver, sender *
 
 // A message is delivered when its handler has returned, and not before; what waits when the application closes is refused with 404,
 // at once, and the senders' requests are answered.
-func TestDeliveredMeansHandled(t *testing.T) {
+func TestDeliveredMeansHandled(t *testing.T) { places(t, deliveredMeansHandled) }
+
+// The same of an application that has data objects: they are told of at its address too.
+func TestDeliveredMeansHandledBesideObjects(t *testing.T) {
 	places(t, func(t *testing.T, r *running, receiver, sender *hyperty.Hyperty) {
-		var handled atomic.Int32
-		gate := make(chan struct{})
-		receiver.Handle(func(ctx context.Context, _ hyperty.Received) {
-			select {
-			case <-gate:
-			case <-ctx.Done():
-			}
-			handled.Add(1)
-		})
-		list := tracks(t, sender, receiver.URL(), 300)
-		const some = 29
-		for range some {
-			gate <- struct{}{}
-		}
-		r.until("so many are delivered", waitTime, func() bool { return states(list)[hyperty.Delivered] == some })
-		if n := handled.Load(); n != some {
-			t.Errorf("%d are delivered, %d handled", some, n)
-		}
-		asked := make(chan error, 1)
-		go func() {
-			_, err := sender.Request(t.Context(), receiver.URL(), message.Read, nil)
-			asked <- err
-		}()
-		if err := receiver.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		began := time.Now()
-		count := settled(t, list, closed(r, receiver))
-		if n := int(handled.Load()); count[hyperty.Delivered] != n || count[hyperty.Refused] != len(list)-n {
-			t.Errorf("%d were handled: %v", n, count)
-		}
-		if count := settled(t, tracks(t, sender, receiver.URL(), 3), closed(r, receiver)); count[hyperty.Refused] != 3 {
-			t.Errorf("afterwards: %v", count)
-		}
-		if err := <-asked; err == nil {
-			t.Error("a request to an application that has closed is answered")
-		}
-		if d := time.Since(began); d > 5*time.Second {
-			t.Errorf("it took %v", d)
-		}
+		receiver.Objects()
+		deliveredMeansHandled(t, r, receiver, sender)
 	})
+}
+
+func deliveredMeansHandled(t *testing.T, r *running, receiver, sender *hyperty.Hyperty) {
+	var handled atomic.Int32
+	gate := make(chan struct{})
+	receiver.Handle(func(ctx context.Context, _ hyperty.Received) {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+		handled.Add(1)
+	})
+	list := tracks(t, sender, receiver.URL(), 300)
+	const some = 29
+	for range some {
+		gate <- struct{}{}
+	}
+	r.until("so many are delivered", waitTime, func() bool { return states(list)[hyperty.Delivered] == some })
+	if n := handled.Load(); n != some {
+		t.Errorf("%d are delivered, %d handled", some, n)
+	}
+	asked := make(chan error, 1)
+	go func() {
+		_, err := sender.Request(t.Context(), receiver.URL(), message.Read, nil)
+		asked <- err
+	}()
+	if err := receiver.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	began := time.Now()
+	count := settled(t, list, closed(r, receiver))
+	if n := int(handled.Load()); count[hyperty.Delivered] != n || count[hyperty.Refused] != len(list)-n {
+		t.Errorf("%d were handled: %v", n, count)
+	}
+	if count := settled(t, tracks(t, sender, receiver.URL(), 3), closed(r, receiver)); count[hyperty.Refused] != 3 {
+		t.Errorf("afterwards: %v", count)
+	}
+	if err := <-asked; err == nil {
+		t.Error("a request to an application that has closed is answered")
+	}
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
 }
 
 // An application that has no handler is delivered nothing until it takes a message: Receive gives it, and Done, the next Receive or

@@ -18,6 +18,7 @@
 //	core/identity    the runtime's key, the URL derived from it, the trust policy
 //	core/safefile    the data folder: files that are whole or not there, and that nobody else can change
 //	core/syncmanager the sync manager of Reporter–Observer data objects
+//	core/discovery   finds hyperties for applications, tells them who is there and how others are reached
 //	core/admission   limits for the work and memory that others cause: how much at once, and how fast
 //	core/api         the local application API on a Unix socket
 //	core/admin       what the operator asks: status, path, reload, profile
@@ -62,13 +63,13 @@
 //	lane         a door's part of the link, with a window of its own
 //	Message Node the server of a domain; it relays frames that it cannot read, and has the domain's functions
 //	inbox        the bounded queue of a listener; a goroutine takes the messages out of it
-//	receipt      goes with a message to its listener, which settles it when it has taken the message: then the sender's side is told
+//	receipt      goes with a message to its listener, which settles it when it has taken the message: so the sender's side learns it
 //	delivery     a message that came out of a session, with its receipt, on its way through the MessageBus to an inbox
 //	Try          begins the names of calls that never wait: a call that would have to wait does nothing and returns ErrWouldBlock
 //	credit       how much may be sent to a destination at the remote runtime before it has taken some
-//	refused      of a message: nobody takes it, and its sender is answered with a code
-//	in doubt     of a message: it left, and nobody will ever say whether it arrived
-//	backpressure the receiver, or the way to it, is behind: whoever posts waits, or gets message.ErrBackpressure
+//	refused      of a message: it is not delivered, and its sender is answered with a code
+//	in doubt     of a message: it left, and no report will ever come whether it arrived
+//	backpressure the receiver, or the way to it, is behind: a call that posts waits, or returns message.ErrBackpressure
 //
 // # A message's walk
 //
@@ -105,7 +106,7 @@
 //
 //	internal/link       Conn.read             reads the pipe from the plug-in
 //	internal/link       Lane.push             gives a door's frames to its stub
-//	core/stubhost/stub  intake.prompt         passes a door's frames on; slows a stub down whose frames are for nobody
+//	core/stubhost/stub  intake.prompt         passes a door's frames on; slows down a stub whose frames are for nobody
 //	core/doors          FramesIn.Take         knows which runtime is behind the door
 //	core/session        Sessions.Receive      opens the frame, drops what has come before, puts in order
 //	core/doors          Entrance.TryAccept    refuses an invitation to a P2P connection in another runtime's name

@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A message that was sent to a life of the remote runtime that has ended is reported to its sender: it is never left
-// without a word.
+// A message that was sent to a life of the remote runtime that has ended is reported to its sender, who is never left without
+// an outcome.
 func TestInDoubtIsReported(t *testing.T) {
 	t.Parallel()
 	build(t)

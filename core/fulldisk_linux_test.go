@@ -12,8 +12,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// The disk under the node's data folder fills up: what would be new is refused, messages go on, and when there is room
-// again everything works.
+// The disk under the node's data folder is full: new entries are refused, messages go on, and when there is room again
+// everything works.
 func TestNodesDiskIsFull(t *testing.T) {
 	t.Parallel()
 	build(t)

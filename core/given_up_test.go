@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// An application that ends and comes back with its name is heard at once: over a direct path while the node is away, when
-// nobody else could say whose the name is.
+// An application that ends and comes back with its name is accepted at once: over a direct path while the node is away, when
+// no Domain Registry can say whose the name is.
 func TestNameComesBackWithoutANode(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

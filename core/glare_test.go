@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Seven runtimes meet each other, every two once and both sides at once. Each pair ends up with one connection, and both
+// Seven runtimes meet each other, every two once and with both sides at once. Each pair ends up with one connection, and both
 // agree which.
 func TestBothSidesAskAtOnce(t *testing.T) {
 	t.Parallel()
@@ -56,10 +56,10 @@ func bothSidesAskAtOnce(t *testing.T, players int) {
 	if glares < met/2 {
 		t.Errorf("only in %d of %d meetings both sides requested: this test does not test what it should", glares, met)
 	}
-	for i, r := range all { // what lost is gone, nothing was replaced later
+	for i, r := range all { // connections that lost have gone, and none was replaced later
 		requesters := 0
 		for _, c := range r.status().Connections {
-			// One attempt, and one that won over it; on a busy machine each may have run out of time once.
+			// One attempt, and one that won over it; on a busy machine each side may have run into a time-out once.
 			if c.State != message.Live || c.Attempts < 1 || c.Attempts > 4 {
 				t.Errorf("connection %+v", c)
 			}
@@ -82,7 +82,7 @@ func bothSidesAskAtOnce(t *testing.T, players int) {
 	}
 }
 
-// tournament is every two of n (an odd number), in rounds in which nobody occurs twice.
+// tournament pairs every two of n (an odd number), in rounds in which nobody occurs twice.
 func tournament(n int) (rounds [][][2]int) {
 	for r := range n {
 		var round [][2]int
@@ -94,7 +94,7 @@ func tournament(n int) (rounds [][][2]int) {
 	return rounds
 }
 
-// meeting is one pair that asks at once.
+// meeting is a pair whose sides send at once.
 type meeting struct {
 	a, b *running
 	ways [2]*way
@@ -121,7 +121,7 @@ func (m *meeting) send(t *testing.T, messages int) {
 	both.Wait()
 }
 
-// settle waits for the connection and has messages go over it.
+// settle waits for the connection, and sends messages over it.
 func (m *meeting) settle(t *testing.T) {
 	t.Helper()
 	for !m.a.isLive(m.b) || !m.b.isLive(m.a) {
@@ -135,7 +135,7 @@ func (m *meeting) settle(t *testing.T) {
 	}
 }
 
-// check looks at the tables; it tells whether both sides had requested.
+// check compares the tables of both sides; both: both sides had requested.
 func (m *meeting) check(t *testing.T) (both bool) {
 	t.Helper()
 	requester, handler := mutual(t, m.a, m.b)

@@ -33,9 +33,9 @@ type house struct {
 	other   *house
 	frames  chan frame
 	free    chan []byte
-	gate    sync.RWMutex                 // who holds it lets no frame out
+	gate    sync.RWMutex                 // locked: no frame gets out
 	carried atomic.Pointer[session.Path] // the last frame's
-	changed chan struct{}                // the way to the other one is another
+	changed chan struct{}                // gets a token when the way to the other one changes
 	ways    *countedWays                 // nil: not counted
 }
 
@@ -44,11 +44,11 @@ type frame struct {
 	text []byte
 }
 
-// newHouses are two with a session between them, and how to end both. Hyperties of one are known to the other while
-// both are connected.
+// newHouses are two houses with a session between them, and a function that ends both. Hyperties of one are known to the
+// other while both are connected.
 func newHouses(tb testing.TB) (x, y *house) { return newNeighbours(tb, false) }
 
-// newNeighbours are houses that count, if that is wanted, the messages that leave by a way that was remembered.
+// newNeighbours is newHouses; counted: they count the messages that leave by a remembered way.
 func newNeighbours(tb testing.TB, counted bool) (x, y *house) {
 	x, y = newHouse(tb, 1, counted), newHouse(tb, 2, counted)
 	x.other, y.other = y, x
@@ -76,7 +76,7 @@ func newNeighbours(tb testing.TB, counted bool) (x, y *house) {
 			}
 		}
 		for _, h := range []*house{x, y} {
-			_ = h.sessions.Close(closing) // what is left a test says itself
+			_ = h.sessions.Close(closing) // a test checks for itself what is left
 		}
 		cancel()
 		links.Wait()
@@ -155,7 +155,7 @@ func (c countedWay) Post(ctx context.Context, m message.Message) error {
 // relay is the stub of the Message Node. What leaves by it comes to the other house, too.
 func (h *house) relay() message.URL { return h.URL().Join("protostub", "example.com") }
 
-// answer is the Message Node's, or the Handler's: yes.
+// answer is the answer of the Message Node, or of the Handler: yes.
 func (h *house) answer(ctx context.Context, m message.Message) {
 	var body struct {
 		Scheme string `json:"scheme"`
@@ -194,7 +194,7 @@ func (h *house) pathChanged(remote message.URL, r bus.Route) {
 	}
 }
 
-// status has the Handler say something of the connection with the other house.
+// status has the Handler post a status of the connection with the other house.
 func (h *house) status(s message.Status) {
 	h.tb.Helper()
 	m := message.Message{Type: message.Update, From: h.handler, To: h.handler.Join("status"),
@@ -216,7 +216,7 @@ func (h *house) connect() {
 	})
 }
 
-// disconnect ends it.
+// disconnect ends the connection.
 func (h *house) disconnect() {
 	h.tb.Helper()
 	h.status(message.Disconnected)
@@ -240,7 +240,7 @@ func (h *house) await(what string, holds func() bool) {
 	}
 }
 
-// knows waits until an address is known to be at the other house: a hyperty when it is listed, what has the scheme
+// knows waits until an address is known to be at the other house: that of a hyperty when it is listed, one with the scheme
 // connection at once.
 func (h *house) knows(u message.URL) {
 	h.tb.Helper()
@@ -249,7 +249,7 @@ func (h *house) knows(u message.URL) {
 	})
 }
 
-// hyperty registers one.
+// hyperty registers a hyperty.
 func (h *house) hyperty(name string) *hyperty.Hyperty {
 	h.tb.Helper()
 	got, err := h.Register(context.Background(), hyperty.Registration{Name: name})
@@ -279,8 +279,8 @@ func textOf(n int) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{"value":"%0*d"}`, n-len(`{"value":""}`), 7))
 }
 
-// BenchmarkPost is what a post costs its caller, from the hyperty into the ring of the session with the other runtime.
-// What the session sends waits until the clock is stopped.
+// BenchmarkPost is the cost of a post for its caller, from the hyperty into the ring of the session with the other runtime.
+// The session sends while the clock is stopped.
 func BenchmarkPost(b *testing.B) {
 	for _, bench := range []struct {
 		name string

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// modulePath is this project's.
+// modulePath is the path of this project.
 const modulePath = "github.com/protofly/protofly"
 
 // inHouse is what each folder's packages may import of this project: its own packages and the folders named here.
@@ -21,19 +21,19 @@ var inHouse = []struct {
 	folder string
 	may    []string
 }{
-	{"internal", []string{"sdk/message"}}, // the nouns, which depend on nothing
+	{"internal", []string{"sdk/message"}}, // message has the basic types, which depend on nothing
 	{"sdk", []string{"internal"}},
 	{"core", []string{"sdk", "internal"}},
-	{"plugins", []string{"sdk", "internal", "plugins/internal"}}, // of plugins each its own, see mayImport; plugins/internal: what hostile ones share
+	{"plugins", []string{"sdk", "internal", "plugins/internal"}}, // of plugins only its own, see mayImport; hostile ones share plugins/internal
 	{"cmd/msgnode", []string{"sdk", "internal", "core", "plugins/msgnode-ws/node", "plugins/msgnode-ws/wire"}}, // wire: its test is a client
 	{"cmd", []string{"sdk", "internal", "core"}},
 	{"bench", []string{"sdk", "internal", "core"}},
 	{"examples", []string{"sdk", "internal", "core", "bench/rig"}}, // rig: quickstart starts what the benchmarks start
 }
 
-// outside is every module that core and sdk may depend on, directly or not: logs, the handshake of sessions, the link
-// to the plug-ins with what it takes along, and what the standard library lacks. No transport is among them, nor what
-// reads configurations.
+// outside is every module that core and sdk may depend on, directly or not: logs, the handshake of sessions, the link to the
+// plug-ins with its dependencies, and what the standard library lacks. No transport is among them, nor a reader of
+// configurations.
 var outside = []string{
 	"code.dny.dev/ssrf",                                           // in a test alone, of the table in internal/networks
 	"golang.org/x/mod", "golang.org/x/sync", "golang.org/x/tools", // in a test alone, of how the code is built: internal/house
@@ -53,7 +53,7 @@ type listed struct {
 	Module              *struct{ Path string }
 }
 
-// goList is every package of this project, its tests, and what they depend on, for a system.
+// goList returns every package of this project, its tests, and what they depend on, for an operating system.
 func goList(t *testing.T, goos string) []listed {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-test", "-json=ImportPath,ForTest,Imports,Deps,Standard,Module", modulePath+"/...")
@@ -76,7 +76,7 @@ func goList(t *testing.T, goos string) []listed {
 	}
 }
 
-// local is the folder of a package of this project; ok says whether it is one. The variants that go list makes of
+// local returns the folder of a package of this project; ok says whether it is one. The variants that go list makes of
 // packages for tests ("a/b [a/b.test]", "a/b_test [a/b.test]") count as the package.
 func local(importPath string) (folder string, ok bool) {
 	importPath, _, _ = strings.Cut(importPath, " ")
@@ -86,7 +86,7 @@ func local(importPath string) (folder string, ok bool) {
 
 func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
 
-// reader is what reads configurations, with libraries that nothing else may depend on: only cmd imports it.
+// reader is the package that reads configurations, with libraries that nothing else may depend on: only cmd imports it.
 const reader = "internal/config"
 
 // mayImport is the import rule between two folders of this project.
@@ -153,7 +153,7 @@ func TestImportRule(t *testing.T) {
 	}
 }
 
-// The rule itself refuses what it is there for.
+// The rule itself refuses the imports that it must refuse.
 func TestMayImport(t *testing.T) {
 	for _, c := range []struct {
 		from, to string

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A whole runtime is killed with -9: its plug-ins end too, and the next one takes its place and its address.
+// A whole runtime is killed with -9: its plug-ins end too, and the next one takes its place and has its URL.
 func TestRuntimeKilled(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -63,7 +63,8 @@ type process struct {
 	socket string
 }
 
-// temporary is a folder for what a runtime that is killed leaves behind. Others reach it: plug-ins may have users of their own.
+// temporary is a folder for files that a killed runtime leaves behind. Other users can reach it: plug-ins may run under IDs
+// of their own.
 func temporary(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "t") // t.TempDir's is this user's alone

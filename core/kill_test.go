@@ -14,8 +14,8 @@ import (
 // directAgain is how soon there must be a direct path again after a plug-in was killed.
 const directAgain = 20 * time.Second
 
-// In the middle of traffic both ways the plug-in of the Handler's side is killed, then the Requester's, then the
-// Message Node: traffic goes on, what was killed comes back, and in the end nothing is lost or left.
+// In the middle of traffic both ways the plug-in of the Handler's side is killed, then the Requester's, then the Message
+// Node. Traffic goes on, each killed process is started again, and in the end no message is lost and no process left.
 func TestKillsInTheMiddleOfTraffic(t *testing.T) { killsInTheMiddleOfTraffic(t, oneTransport(t)) }
 
 // The same with the other transports.
@@ -48,7 +48,7 @@ func killsInTheMiddleOfTraffic(t *testing.T, transport string) {
 	flow.finish()
 	dirs := []string{a.dir, b.dir}
 	closeAll([]*running{a, b})
-	before[strconv.Itoa(node.cmd.Process.Pid)] = true // it was started anew
+	before[strconv.Itoa(node.cmd.Process.Pid)] = true // it was started again
 	nothingLeft(t, before, dirs...)
 }
 
@@ -59,7 +59,7 @@ func killPlugin(t *testing.T, flow *traffic, at, other *running, transport strin
 	oldDoor := at.connections(other)[0].Door
 	since := time.Now()
 	kill(t, old)
-	// Before there is a direct path again: over the Message Node. At the latest then both sides have got messages.
+	// Until there is a direct path again traffic goes over the Message Node. At the latest then both sides have got messages.
 	flow.flows(100)
 	carried := time.Since(since)
 	anew := func(r, peer *running) func() bool {

@@ -1,11 +1,8 @@
 package core_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 
@@ -35,26 +32,8 @@ func beDeaf(socket string) {
 // deaf starts an application that takes nothing, in a process of its own.
 func (r *running) deaf() (url message.URL, kill func()) {
 	r.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), deafVariable+"="+r.socket())
-	cmd.Stderr = logWriter{r.t, "deaf"}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	r.t.Cleanup(kill)
-	if _, err := fmt.Fscan(bufio.NewReader(out), &url); err != nil {
+	out, kill := startSelf(r.t, deafVariable+"="+r.socket())
+	if _, err := fmt.Fscan(out, &url); err != nil {
 		r.t.Fatal(err)
 	}
 	return url, kill

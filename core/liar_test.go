@@ -16,14 +16,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// liar is a Message Node that changes what it says: it stands between a runtime and an honest node and changes the
-// packets that go to the runtime, as long as it is told to. A change must keep the packet's length.
+// liar is a Message Node that lies: it stands between a runtime and an honest node and changes the packets that go to the
+// runtime, while lie says so. A change must keep the packet's length.
 type liar struct {
 	change atomic.Pointer[func(packet []byte)]
 	lies   atomic.Int64 // packets that were changed
 }
 
-// lie replaces in every packet what has the length of its replacement.
+// lie replaces before by after, which has the same length, in every packet from now on.
 func (l *liar) lie(before, after string) {
 	l.say(func(packet []byte) {
 		for i := bytes.Index(packet, []byte(before)); i >= 0; i = bytes.Index(packet, []byte(before)) {
@@ -40,8 +40,8 @@ func (l *liar) before(t *testing.T, node *nodeProcess) *nodeProcess {
 	return between(t, node, func(to io.Writer, from io.Reader) { _ = l.pass(to, bufio.NewReader(from)) })
 }
 
-// pass copies what a node says: the head of its HTTP response, and then one WebSocket frame (RFC 6455, section 5.2)
-// after the other.
+// pass copies what a node sends: the head of its HTTP response, and then one WebSocket frame (RFC 6455, section 5.2) after
+// the other.
 func (l *liar) pass(to io.Writer, from *bufio.Reader) error {
 	for {
 		line, err := from.ReadString('\n')
@@ -92,8 +92,8 @@ func (l *liar) pass(to io.Writer, from *bufio.Reader) error {
 	}
 }
 
-// A Message Node that changes entries of its Domain Registry: nothing goes to where it says, who sends is told why, and
-// as soon as it is honest messages arrive.
+// A Message Node changes entries of its Domain Registry: no message goes to where they lead, senders are told why, and as
+// soon as the node is honest messages arrive.
 func TestNodeThatForgesEntries(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

@@ -20,7 +20,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ask sends a request and gives the code and the value, or the description, of its answer.
+// ask sends a request and returns the code and the value, or the description, of its answer.
 func ask(t testing.TB, h *hyperty.Hyperty, kind message.Type, to message.URL, body string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitTime)
@@ -73,7 +73,7 @@ func TestApplicationsLookUp(t *testing.T) {
 			t.Errorf("%s at %s: %s: %d %s", c.who.URL(), c.at, c.body, code, value)
 		}
 	}
-	// What is not theirs they cannot change, here or there.
+	// They cannot change entries of others, at either node.
 	for _, domain := range []string{"a.example", "b.example"} {
 		code, why := ask(t, alice, message.Update, registry(domain), `{"resource":"hyperty://b.example/bob","value":{"status":"disconnected"}}`)
 		if code != 403 && code != 404 {
@@ -89,7 +89,7 @@ func TestForeignDomainByItsDescriptor(t *testing.T) {
 	build(t)
 	start := func() *nodeProcess {
 		n := &nodeProcess{t: t, dir: shortDir(t), listen: freeAddress(t)}
-		n.domain = n.listen // only this machine's own addresses may be asked by plain HTTP
+		n.domain = n.listen // plain HTTP is allowed only to this machine's own addresses
 		n.start()
 		t.Cleanup(n.stop)
 		return n
@@ -115,14 +115,14 @@ func TestForeignDomainByItsDescriptor(t *testing.T) {
 	}
 }
 
-// A runtime that is killed is disconnected in the Domain Registry soon, and whoever subscribed to the status of what
-// it had registered is told. When it is back it registers again, under its names.
+// Soon after a runtime was killed the Domain Registry marks its entries as disconnected, and tells subscribers of their
+// status. When the runtime is back it registers again, under its names.
 func TestKilledRuntimeIsDisconnected(t *testing.T) {
 	t.Parallel()
 	killedRuntimeIsDisconnected(t, time.Second)
 }
 
-// The same with the time that users wait until a message is given up: half a minute.
+// The same with the default time until a message is given up: half a minute.
 func TestLongKilledRuntimeIsDisconnected(t *testing.T) {
 	longtest.Skip(t)
 	t.Parallel()
@@ -141,6 +141,9 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	}
 	dir := shortDir(t)
 	r := startListener(t, n, dir, "bob")
+	if told := next(t, notices); !strings.Contains(told, "live") {
+		t.Errorf("registered for the first time: told %s", told)
+	}
 	if code := status(); code != 200 {
 		t.Fatalf("registered: %d", code)
 	}
@@ -154,7 +157,7 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	if code := status(); code != 408 {
 		t.Errorf("killed: %d", code)
 	}
-	toldOfTheLost(t, alice, bob)
+	mustReportLost(t, alice, bob)
 	r = startListener(t, n, dir, "bob")
 	if told := next(t, notices); !strings.Contains(told, "live") {
 		t.Errorf("told %s", told)
@@ -165,8 +168,8 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	r.kill()
 }
 
-// toldOfTheLost checks that alice is told of a message that was on its way to bob, who is gone.
-func toldOfTheLost(t *testing.T, alice *hyperty.Hyperty, bob message.URL) {
+// mustReportLost checks that alice is told of a message that was on its way to bob when bob's runtime was killed.
+func mustReportLost(t *testing.T, alice *hyperty.Hyperty, bob message.URL) {
 	t.Helper()
 	lost := make(chan message.Message, 1)
 	alice.HandleResponses(func(_ context.Context, m message.Message) {
@@ -187,7 +190,7 @@ func toldOfTheLost(t *testing.T, alice *hyperty.Hyperty, bob message.URL) {
 	}
 }
 
-// A node that has lost everything gets it back from the runtimes: names, entries, and who follows them.
+// A node that has lost all its state gets it back from the runtimes: names, entries, and subscriptions to registrations.
 func TestNodeThatLostItsState(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "a.example")
@@ -225,7 +228,7 @@ func TestNodeThatLostItsState(t *testing.T) {
 	}
 }
 
-// Two hyperties of one runtime follow a registration each for itself.
+// Two hyperties of one runtime follow a registration, each for itself.
 func TestTwoFollowOneRegistration(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "a.example")
@@ -246,7 +249,7 @@ func TestTwoFollowOneRegistration(t *testing.T) {
 	if len(first) > 0 {
 		t.Errorf("alice, who follows no more, was told %s", <-first)
 	}
-	// What is no registration of somebody's is not listened to, whatever the node says.
+	// An address that is not the registration of an address is not listened to, whatever the node says.
 	for _, at := range []string{string(b.URL()) + "/sm", string(b.URL()) + "/registration", string(carol.URL())} {
 		ask(t, alice, message.Subscribe, message.SubscriptionAddress("a.example"), `{"subscribe":["`+at+`"]}`)
 	}
@@ -327,7 +330,7 @@ func dialWhenThere(t testing.TB, socket string) (*hyperty.Client, error) {
 	}
 }
 
-// kill ends the runtime at once, and then the application: it would register its hyperty with the next runtime.
+// kill ends the runtime at once, and then the application, which would register its hyperty with the next runtime.
 func (l *listener) kill() {
 	if l.runtime.ProcessState == nil {
 		_ = l.runtime.Process.Kill()
@@ -336,12 +339,13 @@ func (l *listener) kill() {
 	if l.client != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
-		_ = l.client.Close(ctx) // nobody is there to be told
+		_ = l.client.Close(ctx) // its runtime has gone
 		l.client = nil
 	}
 }
 
-// A node that answers nonsense, and one that is none: registering ends with an error that says what is wrong, in a bounded time.
+// One node answers nonsense, and another is no Message Node: registering fails with an error that says what is wrong, in a
+// bounded time.
 func TestNodesThatAreNone(t *testing.T) {
 	t.Parallel()
 	build(t)

@@ -17,13 +17,13 @@ import (
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
-// replica follows an object with an observer of it.
+// replica is an object as an observer has it.
 type replica struct {
 	t testing.TB
 	*syncher.Observer
 }
 
-// next is the next change.
+// next returns the next change.
 func (r replica) next() (syncher.Change, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), waitTime)
 	defer cancel()
@@ -41,7 +41,7 @@ func (r replica) counts(from, last int) {
 	}
 }
 
-// same waits until the replica is what the reporter has.
+// same waits until the replica is equal to the reporter's object.
 func (r replica) same(rep *syncher.Reporter) {
 	r.t.Helper()
 	timeout := time.After(waitTime)
@@ -66,7 +66,7 @@ func canonical(t testing.TB, text json.RawMessage) json.RawMessage {
 	return message.Encode(v)
 }
 
-// share creates an object at one hyperty, invites the other, and gives both ends.
+// share creates an object at one hyperty, invites the other, and returns both ends.
 func share(t testing.TB, reporter, observer *hyperty.Hyperty) (*syncher.Reporter, replica) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitTime)
@@ -89,7 +89,7 @@ func share(t testing.TB, reporter, observer *hyperty.Hyperty) (*syncher.Reporter
 	if inv.URL != rep.URL() || inv.Reporter != reporter.URL() || inv.Name != "count" {
 		t.Errorf("invitation %+v", inv)
 	}
-	if err := rep.Set(ctx, "n", 1); err != nil { // before the subscription: in its answer
+	if err := rep.Set(ctx, "n", 1); err != nil { // before the subscription: it is in the answer
 		t.Fatal(err)
 	}
 	o, err := observer.Objects().Observe(ctx, inv.URL)
@@ -103,8 +103,8 @@ func share(t testing.TB, reporter, observer *hyperty.Hyperty) (*syncher.Reporter
 	return rep, r
 }
 
-// An object's changes come in order while its messages move from the relay to the direct path, and to both kinds of
-// sides: the reporter's runtime is the one that asked for the connection, or the other.
+// An object's changes come in order while its messages move from the relay to the direct path, whichever side's runtime has
+// requested the connection.
 func TestDataObjects(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -113,7 +113,7 @@ func TestDataObjects(t *testing.T) {
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: use})
 	alice, bob := a.register("alice"), b.register("bob")
 	rep, r := share(t, alice, bob)
-	const changes = 200 // what an observer keeps for a reader who comes late
+	const changes = 200 // an observer keeps so many for a reader that comes late
 	set := func(from, to int) {
 		t.Helper()
 		for n := from; n <= to; n++ {
@@ -127,7 +127,7 @@ func TestDataObjects(t *testing.T) {
 	b.live(a)
 	set(changes/2+1, changes)
 	r.counts(2, changes)
-	ways := map[bool]int{} // direct or not: a connection that both asked for at once may be replaced, by another direct one
+	ways := map[bool]int{} // direct or not: if both sides request at once, one direct connection may be replaced by another
 	b.count(func(e trace.Event) bool {
 		if e.Kind == trace.Arrive && e.To == rep.URL().Join("changes") {
 			ways[!strings.Contains(string(e.Via), "/protostub/")]++
@@ -159,7 +159,7 @@ func TestDataObjects(t *testing.T) {
 		t.Errorf("the replica is %s, version %d of %d", got, r.Version(), rep.Version())
 	}
 
-	// A second observer at the reporter's side; then the first unsubscribes, and hears nothing more.
+	// A second observer on the reporter's side; then the first one unsubscribes, and gets nothing more.
 	carol := a.register("carol")
 	o, err := carol.Objects().Observe(t.Context(), rep.URL())
 	if err != nil {
@@ -178,7 +178,7 @@ func TestDataObjects(t *testing.T) {
 		return a.count(func(e trace.Event) bool { return e.Kind == trace.Forward && e.To == rep.URL().Join("changes") }) == 0
 	})
 
-	// The object's end reaches its observers, and it is gone.
+	// The object's end reaches its observers, and the object is gone.
 	if err := rep.Delete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestDataObjects(t *testing.T) {
 	}
 }
 
-// An observer whose connection dies, and even one that was cut off from everything for a while, is up to date again.
+// An observer whose connection dies, and even one that was cut off for a while, is up to date again.
 func TestDataObjectsOverReconnects(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

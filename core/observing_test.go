@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
-// A reporter that lets bob alone observe an object gives nothing of it to another runtime that names bob as its observer.
+// A reporter that lets only bob observe an object gives nothing of it to another runtime that names bob as its observer.
 func TestObservingInAnothersName(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -48,8 +48,8 @@ func TestObservingInAnothersName(t *testing.T) {
 	}
 }
 
-// A new hyperty observes an object of a runtime that it has a direct connection with while the Message Node is away: nobody
-// need be asked whose it is.
+// A new hyperty observes an object of a runtime that it has a direct connection with while the Message Node is away, without
+// a look-up.
 func TestObservingWithoutANode(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -80,9 +80,10 @@ func TestObservingWithoutANode(t *testing.T) {
 	soon(t, []time.Duration{observe(), observe(), observe(), observe()}, usual)
 }
 
-// soon checks that what is done without a Message Node, several times, waits for none: each time it takes at most a second. Where the
-// machine does so much else that it takes long with the node as well, it is four times of that. That it does not wait at all, tests by a
-// made-up clock check: the registry's TestRegistrationWhileTheNodeIsAway and TestAnnouncedNeedsNoLookUp.
+// soon checks that calls without a Message Node do not wait for one: each takes at most a second. On a busy machine, where
+// they take long with the node as well, the limit is four times as long as that. That they do not wait at all is checked,
+// with a made-up clock, by the registry's TestRegistrationWhileTheNodeIsAway, TestAnnouncedNeedsNoLookUp and
+// TestObservingWhileTheNodeIsAway, and by the sync manager's TestObservingWaitsForNoNode.
 func soon(t testing.TB, took, usual []time.Duration) {
 	t.Helper()
 	if longest, most := slices.Max(took), max(time.Second, 4*slices.Max(usual)); longest > most {
@@ -90,7 +91,7 @@ func soon(t testing.TB, took, usual []time.Duration) {
 	}
 }
 
-// An invitation names its reporter, by whom the invited one may go. It cannot be another runtime's.
+// An invitation names its reporter, and whoever is invited relies on that. It cannot name one of another runtime.
 func TestInvitingInAnothersName(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

@@ -25,7 +25,7 @@ func legacyNode(t *testing.T, domain string) *nodeProcess {
 	return startNode(t, domain, "PROTOFLY_NODE_LEGACY=true")
 }
 
-// without allows runtimes without sessions.
+// without makes the option that allows runtimes without sessions.
 func without(w identity.WithoutSessions) func(*core.Config) {
 	return func(c *core.Config) { c.Trust.WithoutSessions = w }
 }
@@ -33,8 +33,8 @@ func without(w identity.WithoutSessions) func(*core.Config) {
 // quote is a body with a value.
 func quote(n int) string { return fmt.Sprintf(`{"value":"n%d"}`, n) }
 
-// Where the operator allows it, a runtime of the reference implementation and hyperties of this one talk both ways, and
-// status and path say how.
+// Where the operator allows it, a runtime of the reference implementation and hyperties of this one exchange messages both
+// ways, and status and path show that.
 func TestWithoutSessionAllowed(t *testing.T) {
 	t.Parallel()
 	node := legacyNode(t, "example.com")
@@ -50,7 +50,7 @@ func TestWithoutSessionAllowed(t *testing.T) {
 			const hann message.URL = "hyperty://example.com/ann"
 			ann.register(hann)
 
-			// From there: a registered hyperty, and a component of the runtime.
+			// From there to here: from a registered hyperty, and from a component of the runtime.
 			for _, from := range []message.URL{hann, ann.url.Join("sm")} {
 				for n := range 5 {
 					if code, value := ann.ask(from, message.Read, bob.URL(), quote(n)); code != 200 || value != `"to `+string(from)+`"` {
@@ -61,7 +61,7 @@ func TestWithoutSessionAllowed(t *testing.T) {
 			if code, why := ann.ask(hann, message.Read, bob.URL()+"-not", quote(0)); code != 404 {
 				t.Errorf("who is not there: %d %s", code, why)
 			}
-			// From here, and the answer; and one that is not there.
+			// From here to there, and the answer; and to a hyperty that is not registered.
 			answered := make(chan error, 1)
 			go func() {
 				r, err := bob.Request(t.Context(), hann, message.Read, map[string]string{"resource": "x"})
@@ -78,13 +78,13 @@ func TestWithoutSessionAllowed(t *testing.T) {
 			if err := <-answered; err != nil {
 				t.Error(err)
 			}
-			// One that is not connected, which only the domain allows.
+			// To a runtime that is not connected, which only the policy for the domain allows.
 			want := map[string]int{"peer": 403, "domain": 404}[name]
 			if code, why := ask(t, bob, message.Read, "runtime://example.com/r-gone/sm", `{}`); code != want {
 				t.Errorf("a reference runtime that is not there: %d %s", code, why)
 			}
 
-			// A P2P connection with it is not even commanded.
+			// A P2P connection with it is not made even if it is commanded.
 			if err := core.Deploy(t.Context(), a.Runtime, registry.Deployment{URL: a.URL().Join("p2prequester", "x"), Role: sdk.RoleRequester,
 				Plugin: built.transportIDs[0], Remote: ann.url, Handler: ann.url.Join("p2phandler", "x")}); err == nil {
 				t.Error("a Requester was deployed")
@@ -104,7 +104,7 @@ func TestWithoutSessionAllowed(t *testing.T) {
 	}
 }
 
-// By default, and for everybody who is not named, nothing goes either way, and both senders are told what to configure.
+// By default, and for all runtimes that are not named, nothing goes either way, and both senders are told what to configure.
 func TestWithoutSessionRefused(t *testing.T) {
 	t.Parallel()
 	node := legacyNode(t, "example.com")
@@ -125,7 +125,7 @@ func TestWithoutSessionRefused(t *testing.T) {
 					t.Errorf("%s asks: %d %s", from, code, why)
 				}
 			}
-			if n := a.lookups(); n > 0 && name != "another peer" { // whose domain may be somebody else's who is allowed
+			if n := a.lookups(); n > 0 && name != "another peer" { // the domain may be another runtime's that is allowed
 				t.Errorf("%d look-ups for who cannot be allowed", n)
 			}
 			for _, to := range []message.URL{hann, ann.url.Join("sm")} {
@@ -148,8 +148,8 @@ func TestWithoutSessionRefused(t *testing.T) {
 	}
 }
 
-// An allowed domain gives nobody another's name: not a runtime's with a key, not its hyperty's, not this runtime's, nor
-// an answer to what was not asked, nor a way to the components of the runtime.
+// A domain that is allowed cannot use another's name: neither that of a runtime with a key, nor of its hyperty, nor of this
+// runtime; nor can it answer a question that was not asked, or reach the components of the runtime.
 func TestWithoutSessionForged(t *testing.T) {
 	t.Parallel()
 	node := legacyNode(t, "example.com")
@@ -167,7 +167,7 @@ func TestWithoutSessionForged(t *testing.T) {
 		_ = m.Answer(ctx, "yes")
 	})
 	bob.HandleResponses(func(_ context.Context, m message.Message) { t.Errorf("bob got an answer to nothing: %+v", m) })
-	// The node would refuse what it can see through. Its own stub says it here, as a node written to cheat would have it.
+	// The node would refuse what it recognizes as forged. Here its stub says it, as a node with altered code would.
 	stub := a.URL().Join("protostub", "example.com")
 	for _, from := range []message.URL{carol.URL(), c.URL(), c.URL().Join("sm"), bob.URL(), a.URL().Join("sm"), "hyperty://example.com/nobody", "mn:/session", "hyperty://xample.com/eve"} {
 		for _, kind := range []message.Type{message.Create, message.Update, message.Response} {
@@ -186,18 +186,18 @@ func TestWithoutSessionForged(t *testing.T) {
 	}); n > 0 {
 		t.Errorf("%d refusals were answered to who has not asked", n)
 	}
-	// And through the node: eve in others' names.
+	// And through the node: eve posts in others' names.
 	for n, from := range []message.URL{carol.URL(), c.URL().Join("sm"), bob.URL()} {
 		eve.post(message.Message{ID: message.NumberID(uint64(100 + n)), Type: message.Create, From: from, To: bob.URL(), Body: []byte(quote(n))})
 	}
-	// What comes after all that shows that it has been looked at: the lane to bob keeps its order.
+	// The answer to a later message shows that those were handled: messages to bob keep their order.
 	if code, why := eve.ask(heve, message.Read, bob.URL(), quote(1)); code != 200 {
 		t.Errorf("in her own name: %d %s", code, why)
 	}
 	if st := a.status(); len(st.WithoutSessions) != 1 || st.WithoutSessions[0].Received != 1 {
 		t.Errorf("%+v", st.WithoutSessions)
 	}
-	// Those with sessions go on.
+	// Messages of runtimes with sessions go on.
 	dave := a.register("dave")
 	dave.Handle(answer)
 	if code, why := ask(t, carol, message.Read, dave.URL(), `{}`); code != 200 {
@@ -205,7 +205,7 @@ func TestWithoutSessionForged(t *testing.T) {
 	}
 }
 
-// Another domain's node is not believed about runtimes of an allowed domain that is not its own.
+// Another domain's node is not believed about runtimes of an allowed domain, which is not its own.
 func TestWithoutSessionByAnotherNode(t *testing.T) {
 	t.Parallel()
 	here, there := legacyNode(t, "a.example"), legacyNode(t, "b.example")
@@ -231,7 +231,7 @@ func TestWithoutSessionByAnotherNode(t *testing.T) {
 	}
 }
 
-// Data objects go both ways through the node's subscription manager, and a change goes to the node once.
+// Data objects are shared in both directions through the node's subscription manager, and a change goes to the node once.
 func TestObjectsWithoutSession(t *testing.T) {
 	t.Parallel()
 	node := legacyNode(t, "example.com")
@@ -269,7 +269,7 @@ func TestObjectsWithoutSession(t *testing.T) {
 	}
 }
 
-// An object that a runtime without a session reports: a hyperty here observes it, and nobody else changes it.
+// A runtime without a session reports an object: a hyperty here observes it, and no other hyperty there can change it.
 func TestObservingWithoutSession(t *testing.T) {
 	t.Parallel()
 	node := legacyNode(t, "example.com")
@@ -317,7 +317,7 @@ func TestObservingWithoutSession(t *testing.T) {
 	a.until("the change", waitTime, func() bool { return strings.Contains(string(got.o.Value()), `"n":2`) })
 }
 
-// subscribed waits until the node has answered what the runtime subscribed to for an object.
+// subscribed waits until the node has answered the runtime's subscriptions to an object.
 func (r *running) subscribed() {
 	r.t.Helper()
 	node := message.SubscriptionAddress(r.URL().NodeDomain())

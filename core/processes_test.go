@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// kill ends a process at once, as nothing can prevent.
+// kill ends a process at once, in the way that no process can prevent.
 func kill(t testing.TB, pid int) {
 	t.Helper()
 	if pid <= 0 {
@@ -27,7 +27,7 @@ func kill(t testing.TB, pid int) {
 	}
 }
 
-// gone waits until a process of somebody else's is no more.
+// gone waits until a process that is not a child of this one has ended.
 func gone(t testing.TB, pid int, within time.Duration) {
 	t.Helper()
 	deadline := time.Now().Add(within)
@@ -36,11 +36,11 @@ func gone(t testing.TB, pid int, within time.Duration) {
 			t.Errorf("process %d still runs after %v", pid, within)
 			return
 		}
-		time.Sleep(10 * time.Millisecond) // there is nothing to wait on: it is not this process's child
+		time.Sleep(10 * time.Millisecond) // there is no event to wait for: it is not this process's child
 	}
 }
 
-// runs tells whether a process runs; one that has ended and that nobody has waited for does not.
+// runs tells whether a process runs; a zombie does not.
 func runs(pid int) bool {
 	if runtime.GOOS == "linux" {
 		_, state := stat(strconv.Itoa(pid))
@@ -50,7 +50,7 @@ func runs(pid int) bool {
 	return err == nil && p.Signal(syscall.Signal(0)) == nil
 }
 
-// stat is a process's parent and state as the kernel tells them.
+// stat returns a process's parent and state, from the kernel.
 func stat(pid string) (parent, state string) {
 	text, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	if err != nil {
@@ -63,7 +63,7 @@ func stat(pid string) (parent, state string) {
 	return fields[1], fields[0]
 }
 
-// children are this process's. Where the system does not tell they are unknown.
+// children are the child processes of this process. Where the system has no /proc, there are none.
 func children(t testing.TB) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -77,7 +77,7 @@ func children(t testing.TB) map[string]bool {
 	return found
 }
 
-// nothingLeft checks that a runtime that was closed has left neither processes, beside those of before, nor sockets.
+// nothingLeft checks that a closed runtime has left neither processes, besides those of before, nor sockets.
 func nothingLeft(t testing.TB, before map[string]bool, dirs ...string) {
 	t.Helper()
 	for pid := range children(t) {

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/core"
 )
 
-// The process of a plug-in measures itself, and so does the runtime's own.
+// The process of a plug-in can be profiled, and so can the runtime's own.
 func TestProfile(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

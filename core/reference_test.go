@@ -17,18 +17,18 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// reference is a runtime as the reference implementation has them: it speaks JSON with its Message Node, over a
-// WebSocket, and proves nothing. The WebSocket is the least that does: texts in one frame each.
+// reference is a runtime as the reference implementation has them: it speaks JSON with its Message Node, over a WebSocket,
+// and proves nothing. The WebSocket is a minimal one: each text is in one frame.
 type reference struct {
 	t    testing.TB
 	url  message.URL // runtime://…
 	conn net.Conn
 	in   chan message.Message // closed at the end
-	held []message.Message    // came while something else was awaited
+	held []message.Message    // messages that came while another one was awaited
 	ids  uint64
 }
 
-// startReference connects a reference runtime to a node that allows such.
+// startReference connects a reference runtime to a node that allows such runtimes.
 func startReference(t testing.TB, n *nodeProcess, id string) *reference {
 	t.Helper()
 	r := &reference{t: t, url: message.URL("runtime://" + n.domain + "/" + id), in: make(chan message.Message, 1024)}
@@ -102,7 +102,7 @@ func (r *reference) post(m message.Message) {
 	r.frame(1, text)
 }
 
-// await is the next message that matches; others are kept.
+// await returns the next message that matches; others are kept.
 func (r *reference) await(what string, match func(message.Message) bool) message.Message {
 	r.t.Helper()
 	for i, m := range r.held {
@@ -128,7 +128,7 @@ func (r *reference) await(what string, match func(message.Message) bool) message
 	}
 }
 
-// ask sends a request and gives the code and the value, or the description, of its answer.
+// ask sends a request and returns the code and the value, or the description, of its answer.
 func (r *reference) ask(from message.URL, kind message.Type, to message.URL, body string) (int, string) {
 	r.t.Helper()
 	r.ids++

@@ -24,7 +24,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// gaps measures how long nothing came from another runtime's hyperty, through what the core delivers.
+// gaps measures the time without messages of a hyperty at another runtime, as the core delivers them.
 type gaps struct {
 	mu     sync.Mutex
 	last   time.Time
@@ -50,8 +50,8 @@ func watchGaps(r *running, from message.URL) (*gaps, func()) {
 	return g, stop
 }
 
-// flowed is in which part of a time messages came, by milliseconds: 1 where some came in each. The time is after the last call of
-// longest.
+// flowed returns the share of the milliseconds of a time in which messages came: 1 where some came in each. The time must be
+// after the last call of longest.
 func (g *gaps) flowed(from, to time.Time) float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,7 +64,7 @@ func (g *gaps) flowed(from, to time.Time) float64 {
 	return float64(len(came)) / float64(to.Sub(from)/time.Millisecond+1)
 }
 
-// longest is the longest gap since the last call.
+// longest returns the longest gap since the last call.
 func (g *gaps) longest() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -77,8 +77,8 @@ func (g *gaps) longest() time.Duration {
 	return d
 }
 
-// A plug-in is replaced by a new process while messages flow both ways, at the side that requested the connection and at
-// the one that handles it: each message comes once and in order, nothing waits for long, and no process is left.
+// A plug-in is replaced by a new process while messages flow both ways, on the side that requested the connection and on the
+// other one: each message comes once and in order, none waits for long, and no process is left.
 func TestReloadWhileMessagesFlow(t *testing.T) {
 	t.Parallel()
 	transport := oneTransport(t)
@@ -88,20 +88,20 @@ func TestReloadWhileMessagesFlow(t *testing.T) {
 
 const nodeStub = "the stub of the Message Node"
 
-// The same with every transport, and six times.
+// The same with every transport, six times each.
 func TestLongReloadWhileMessagesFlow(t *testing.T) {
 	longtest.Skip(t)
 	eachTransport(t, func(t *testing.T, transport string) { reloadUnderTraffic(t, transport, transport, 6) })
 	t.Run(nodeStub, func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub, 6) })
 }
 
-// longestPause is how long a message may wait because of a reload, on a machine that does nothing else; on another one, beside it,
-// twice as long as messages wait without a reload.
+// longestPause is how long a message may wait because of a reload, on a machine without other work; on a busy one, the limit
+// is twice as long as messages wait without a reload.
 const longestPause = 500 * time.Millisecond
 
-// leastFlow is in which part of the time, in which a new process is started, messages come by the old one, for the reload in which
-// they came best: where they wait for the new process they come in none of it, or all at its end. On a machine that does so much else
-// that they come in little of the time without a reload, it is a quarter of that.
+// leastFlow is the share of the time of a new process's start in which messages must come by the old process, in the best of
+// the reloads: if they waited for the new process, the share would be about 0. On a machine that is so busy that the share is
+// small without a reload too, the limit is a quarter of that.
 const leastFlow = 0.15
 
 func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
@@ -144,7 +144,7 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 	}
 }
 
-// reloading is the reloads of one plug-in under traffic.
+// reloading is a series of reloads of one plug-in under traffic.
 type reloading struct {
 	t                 *testing.T
 	transport, plugin string
@@ -152,13 +152,13 @@ type reloading struct {
 	sides             [2]*running
 	gaps              [2]*gaps
 	pids              []int         // of the processes that were replaced
-	busy              time.Duration // the longest pause while nothing was reloaded
-	usual             float64       // in which part of the time messages came while nothing was reloaded, where that was least
+	busy              time.Duration // the longest pause without a reload
+	usual             float64       // the smallest share of the time in which messages came, without a reload
 }
 
-// play reloads the plug-in, at one side after the other. While the new process starts, messages go on to come by the old one. It
-// returns the longest pause, of the reload for which that is worst, how long it may have been there, and how messages came meanwhile
-// in the best one.
+// play reloads the plug-in, on one side after the other. While the new process starts, messages must go on by the old one. Of
+// the worst reload it returns the longest pause and how long that may be; of the best one, the share of the time in which
+// messages came.
 func (r *reloading) play(rounds int) (longest, most time.Duration, flowed float64) {
 	t, a, b := r.t, r.sides[0], r.sides[1]
 	var pauses []time.Duration
@@ -201,23 +201,23 @@ func (r *reloading) play(rounds int) (longest, most time.Duration, flowed float6
 	return longest, most, flowed
 }
 
-// flowed is in which part of a time messages came, in both directions.
+// flowed returns the share of a time in which messages came, in both directions.
 func (r *reloading) flowed(from, to time.Time) float64 {
 	return min(r.gaps[0].flowed(from, to), r.gaps[1].flowed(from, to))
 }
 
-// pause is the longest pause of both directions since the last call.
+// pause returns the longest pause of both directions since the last call.
 func (r *reloading) pause() time.Duration { return max(r.gaps[0].longest(), r.gaps[1].longest()) }
 
-// relayed is how many messages for the other left over the Message Node.
+// relayed is how many messages to the other left over the Message Node.
 func (r *running) relayed(other *running) int {
 	return r.count(func(e trace.Event) bool {
 		return e.Kind == trace.Forward && e.Peer == other.URL() && strings.Contains(string(e.Via), "/protostub/")
 	})
 }
 
-// A plug-in that is upgraded in the catalogue, as the command line does it: first with a program that is not the one
-// of its descriptor, then with one that does not work, then with a good one.
+// A plug-in is upgraded in the catalogue, as the command line does it: first with a program that does not match its
+// descriptor, then with one that does not work, then with a good one.
 func TestReloadOfAnUpgrade(t *testing.T) {
 	t.Parallel()
 	build(t)
@@ -295,7 +295,7 @@ func TestReloadOfAnUpgrade(t *testing.T) {
 	}
 }
 
-// While the Message Node is away the connection itself carries what sets up its successor.
+// While the Message Node is away a connection itself carries the signalling for its successor.
 func TestReloadWithoutTheMessageNode(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

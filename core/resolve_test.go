@@ -15,7 +15,7 @@ import (
 // answer answers every request.
 func answer(ctx context.Context, m hyperty.Received) { _ = m.Answer(ctx, "here") }
 
-// Many messages at once to an address that this runtime has never heard of: one read at the Domain Registry.
+// Many messages at once to an address that this runtime does not know cause one read at the Domain Registry.
 func TestOneLookUpForManyMessages(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

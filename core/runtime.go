@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/deployer"
+	"github.com/protofly/protofly/core/discovery"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/plainpeers"
@@ -30,7 +31,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What applications and the operator use of a runtime, inside the process and over the local socket.
+// The interfaces by which applications and the operator use a runtime, inside the process and over the local socket.
 var (
 	_ api.Backend     = (*Runtime)(nil)
 	_ hyperty.Runtime = (*Runtime)(nil)
@@ -66,6 +67,7 @@ type Runtime struct {
 	registry   *registry.Registry
 	framesIn   doors.FramesIn
 	plain      *plainpeers.Peers
+	discovery  *discovery.Discovery
 	apps       *apps.Apps
 	sync       *syncmanager.Manager
 	admin      admin.Admin
@@ -80,7 +82,7 @@ type closing struct {
 	err  error
 }
 
-// URL is the runtime's own address.
+// URL is this runtime's URL.
 func (rt *Runtime) URL() message.URL { return rt.identity.URL() }
 
 // Register makes a hyperty of an application in this process; see [hyperty.Runtime].
@@ -97,7 +99,7 @@ func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver m
 	return a, nil
 }
 
-// Status says what runs here; see [api.Backend]. It fails while the runtime ends.
+// Status returns what runs here; see [api.Backend]. It fails while the runtime ends.
 func (rt *Runtime) Status(context.Context) (api.Status, error) {
 	if rt.background.Ended() {
 		return api.Status{}, errors.New("the runtime is ending")
@@ -105,12 +107,12 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 	return rt.admin.Status(), nil
 }
 
-// Path says which way a message would go now; see [api.Backend].
+// Path returns the way that a message to an address would take at present; see [api.Backend].
 func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 	return rt.admin.Path(ctx, to)
 }
 
-// Watch has f called for everything that the core does, until stop is called; see [api.Backend].
+// Watch has f called for each event of the core, until stop is called; see [api.Backend].
 func (rt *Runtime) Watch(f trace.Func, bodies bool) (stop func()) { return rt.trace.Watch(f, bodies) }
 
 // Reload replaces the running process of a plug-in, while it is in use, by one of the executable that is installed now; see
@@ -119,10 +121,10 @@ func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api
 	return rt.admin.Reload(ctx, plugin, restart)
 }
 
-// Profile measures where CPU time or memory goes, in the process of a plug-in, or, where plugin is "", in the runtime's
-// own: which is the application's too where the runtime is a library of it. It returns a file in the format of pprof.
-// kind is "cpu", over so many seconds, 1 to 60, "allocs" or "heap". See internal/profile for what they are; a process takes
-// one CPU profile at a time. A plug-in that runs but was not made with sdk may have none to give: the error says so.
+// Profile measures where CPU time or memory goes, in the process of a plug-in or, if plugin is "", in the runtime's process,
+// which may be an application's. It returns a file in the format of pprof. kind is "cpu", over so many seconds (1 to 60),
+// "allocs" or "heap"; see internal/profile. A process takes one CPU profile at a time. If a plug-in was not made with sdk it
+// may be unable to give one: the error says so.
 func (rt *Runtime) Profile(ctx context.Context, plugin, kind string, seconds int) ([]byte, error) {
 	return rt.admin.Profile(ctx, plugin, kind, seconds)
 }

@@ -42,7 +42,7 @@ func (r *running) socket() string { return r.dir + "/api.sock" }
 // served gives a runtime a socket, in its data folder.
 func served(c *core.Config) { c.Socket = c.DataDir + "/api.sock" }
 
-// fill sends numbered messages of some size until that would have to wait, and returns how many it were.
+// fill sends numbered messages of some size until one would have to wait, and returns how many it has sent.
 func fill(t *testing.T, from *hyperty.Hyperty, to message.URL) int {
 	t.Helper()
 	pad := strings.Repeat("x", 2000)
@@ -65,7 +65,7 @@ func fill(t *testing.T, from *hyperty.Hyperty, to message.URL) int {
 	}
 }
 
-// An application that takes nothing holds up who sends to it and nobody else; what waits for it is bounded, and comes in
+// An application that takes no messages holds up senders to it and nobody else; what waits for it is bounded, and comes in
 // order when it goes on.
 func TestOneSlowApplicationHoldsUpNobodyElse(t *testing.T) {
 	for _, place := range []string{"inside", "behind the socket"} {
@@ -81,7 +81,7 @@ func TestOneSlowApplicationHoldsUpNobodyElse(t *testing.T) {
 			slow, fast := register(b, "slow"), register(b, "fast")
 			gate := make(chan struct{})
 			var taken, expected atomic.Int64
-			done := make(chan string, 1) // what is wrong; "": all have come
+			done := make(chan string, 1) // the fault; "": all have come
 			slow.Handle(func(ctx context.Context, m hyperty.Received) {
 				select {
 				case <-gate:
@@ -105,7 +105,7 @@ func TestOneSlowApplicationHoldsUpNobodyElse(t *testing.T) {
 				t.Errorf("the messages that wait take %d MiB", grown>>20)
 			}
 
-			// Its own sender and another one send thousands to somebody else, in time.
+			// Its own sender and another one send thousands of messages to another application, in time.
 			there := &sender{h: alice, to: fast.URL()}
 			got.reach(t, there.send(t, 3000))
 			there.h = anna
@@ -139,7 +139,7 @@ func TestOneSlowApplicationHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// offer puts s into c unless there is something already.
+// offer puts s into c unless it is full.
 func offer(c chan string, s string) {
 	select {
 	case c <- s:
@@ -160,7 +160,7 @@ func heap() uint64 {
 	return s.HeapAlloc
 }
 
-// What becomes of a message is told to a sender who asks, the same inside the runtime's process and behind its socket.
+// A sender that asks is told the outcome of its message, in the same way inside the runtime's process and behind its socket.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -235,7 +235,7 @@ func TestOutcomes(t *testing.T) {
 			t.Errorf("to an application that takes nothing: %v", o)
 		}
 	}
-	// And one life of the other runtime that ends with messages in its hands.
+	// And a life of the other runtime that ends while it has messages.
 	if err := stuck.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestOutcomes(t *testing.T) {
 			refused++
 		}
 	}
-	if refused < len(waiting)-1 { // one was under its handler
+	if refused < len(waiting)-1 { // one was in its handler
 		t.Errorf("%d of %d were refused", refused, len(waiting))
 	}
 }

@@ -76,6 +76,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 	}
 	rt.wire(allowed, nil)
 	rt.registry.Start()
+	rt.discovery.Start()
 	var deployments []registry.Deployment
 	for _, h := range rt.handlers() {
 		deployments = append(deployments, registry.Deployment{URL: h.URL, Role: sdk.RoleHandler, Plugin: h.Name})
@@ -91,7 +92,8 @@ func (rt *Runtime) start(ctx context.Context) error {
 	return err
 }
 
-// joinNode has the stub of the own Message Node deployed before a message needs it, so that remote runtimes can reach this one.
+// joinNode has the stub of this domain's Message Node deployed before a message needs it, so that remote runtimes can reach
+// this one.
 func (rt *Runtime) joinNode(ctx context.Context) {
 	domain := rt.config.Domain
 	if _, err := rt.registry.Explain(ctx, message.DomainRegistryAddress(domain)); err != nil && ctx.Err() == nil {
@@ -129,8 +131,8 @@ func (rt *Runtime) open() (err error) {
 	return nil
 }
 
-// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns no process, socket file or
-// goroutine is left. ctx bounds how long the components may take to end in good order. Within a second after that they are ended
+// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns, no process, socket
+// file or goroutine is left. Until ctx ends the components may end in good order; within a second after that they are ended
 // in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.closing.once.Do(func() { rt.closing.err = rt.close(ctx) })

@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// counting is a service of this machine: how many have connected to it.
+// counting is a server on this machine that counts the connections to it.
 func counting(t *testing.T) (address string, connections *atomic.Int32) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -37,16 +37,16 @@ func counting(t *testing.T) (address string, connections *atomic.Int32) {
 	return l.Addr().String(), connections
 }
 
-// A client of the node that has made its domain up has nothing connected to that domain: neither its frames do nor,
-// once it has proven its key, what it asks. It is answered the way it has come. The runtime would be allowed to connect
-// there, so that nothing else prevents it.
+// A client of the node claims to be of another domain. It cannot make this runtime connect to that domain: neither by its
+// frames nor, once it has proven its key, by its requests. It is answered the way its messages came. The runtime would be
+// allowed to connect to that domain, so nothing else prevents it.
 func TestStrangerSteersNoConnection(t *testing.T) {
 	t.Parallel()
 	victim, connections := counting(t)
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: onLoopback})
 	stranger := startRuntime(t, runtimeOptions{name: "stranger", domain: victim, nodes: []*nodeProcess{node}, change: func(c *core.Config) {
-		c.Nodes[victim] = "ws://" + freeAddress(t) // its own node is nowhere
+		c.Nodes[victim] = "ws://" + freeAddress(t) // no server runs at the address of its own domain's node
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

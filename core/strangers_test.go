@@ -18,14 +18,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// invented is the n-th runtime of a domain that nobody runs. Its address looks as if it were derived from a key.
+// invented is the n-th runtime of a domain without a node. Its URL looks as if it were derived from a key.
 func invented(domain string, n uint64) message.URL {
 	var id [20]byte
 	binary.BigEndian.PutUint64(id[:], n)
 	return message.URL("hyperty-runtime://" + domain + "/" + strings.ToLower(base32.StdEncoding.EncodeToString(id[:])))
 }
 
-// forged is a frame as anybody can make one: a step of a handshake, something sealed, or nothing at all.
+// forged is a frame that anybody can make: a step of a handshake, a sealed frame, or random bytes.
 func forged(r *rand.Rand, kind int) []byte {
 	head := func(k byte) []byte {
 		b := binary.BigEndian.AppendUint64([]byte{4, k}, r.Uint64()|1)
@@ -62,7 +62,7 @@ func (h *house) node(domain string) message.URL {
 	return url
 }
 
-// relayOf is the path by a house's Message Node.
+// relayOf is the path over a house's Message Node.
 func relayOf(h *house) session.Path { return session.Path{Door: h.relay(), Stub: h.relay()} }
 
 func heap() int64 {
@@ -74,8 +74,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestAMillionStrangers: runtimes that a Message Node makes up leave nothing behind, and in the middle of them an honest
-// one, by the same node, is spoken with as ever.
+// TestAMillionStrangers: runtimes that a Message Node makes up leave nothing behind, and in the middle of them messages with
+// an honest runtime, over the same node, go on.
 func TestAMillionStrangers(t *testing.T) {
 	const strangers, growth = 1_000_000, 16 << 20
 	x, y := newHouses(t)
@@ -92,7 +92,7 @@ func TestAMillionStrangers(t *testing.T) {
 	for n := range uint64(strangers) {
 		f := sdk.Frame{Peer: invented("example.com", n), Payload: forged(r, int(n))}
 		x.framesIn.Take(t.Context(), stub, stub, []sdk.Frame{f})
-		if n == strangers/2 { // y has to pair with x now
+		if n == strangers/2 { // y must pair with x now
 			m := message.Message{Type: message.Update, From: y.URL().Join("registry"), To: to, ID: message.NumberID(1), Body: textOf(100)}
 			if err := y.sessions.Post(t.Context(), x.URL(), relayOf(y), m); err != nil {
 				t.Fatal(err)
@@ -116,8 +116,8 @@ func TestAMillionStrangers(t *testing.T) {
 	}
 }
 
-// TestWhoANodeSpeaksFor: what a Message Node says counts as from a runtime of its own domain, or, where it is the own
-// domain's, of any; a frame in another name reaches no session.
+// TestWhoANodeSpeaksFor: a Message Node's frames count as from runtimes of its own domain, or, if it is this domain's node,
+// of any domain; a frame in another name reaches no session.
 func TestWhoANodeSpeaksFor(t *testing.T) {
 	x, _ := newHouses(t)
 	own, other := x.node("example.com"), x.node("other.example")
@@ -137,9 +137,9 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 		taken      bool
 	}{
 		{own, invented("example.com", 1), true},
-		{own, invented("other.example", 1), true}, // a client of the own node
+		{own, invented("other.example", 1), true}, // a client of this domain's node
 		{own, invented("third.example", 1), true},
-		{other, invented("other.example", 1), true}, // it was reached by its own node, and answers by it
+		{other, invented("other.example", 1), true}, // it was reached over its own domain's node, and answers over that
 		{other, invented("example.com", 1), false},
 		{other, invented("third.example", 1), false},
 		{other, invented("sub.other.example", 1), false},

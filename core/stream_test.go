@@ -17,14 +17,15 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// talk is a hyperty of one house of whose messages to an address at the other one the way is remembered: a stream.
+// talk is a hyperty of one house that posts to an address at the other one. While the handle remembers the way to it, there
+// is a stream.
 type talk struct {
 	inprocess.Attachment
 	x, y    *house
 	url     message.URL
 	n       uint64
-	got     chan message.Message // by the address
-	answers chan message.Message // by the hyperty
+	got     chan message.Message // to the address
+	answers chan message.Message // to the hyperty
 }
 
 func newTalk(t *testing.T) *talk {
@@ -53,7 +54,7 @@ func (a *talk) next() message.Message {
 	return message.Message{ID: message.NumberID(a.n), Type: message.Update, From: a.url, To: faraway, Body: textOf(40)}
 }
 
-// begin posts until there is a stream, and takes what has arrived.
+// begin posts until there is a stream, and takes out what has arrived.
 func (a *talk) begin(t *testing.T) {
 	t.Helper()
 	before := a.n
@@ -74,7 +75,7 @@ func (a *talk) post(t *testing.T) {
 	}
 }
 
-// streams posts a message, waits until it is at the address, and tells whether it left by the way that is remembered.
+// streams posts a message, waits until it has arrived, and tells whether it left by the remembered way.
 func (a *talk) streams(t *testing.T) bool {
 	t.Helper()
 	count := a.x.ways.posted.Load()
@@ -82,7 +83,7 @@ func (a *talk) streams(t *testing.T) bool {
 	return a.x.ways.posted.Load() > count
 }
 
-// arrives posts a message and waits until it is at the address.
+// arrives posts a message and waits until it has arrived.
 func (a *talk) arrives(t *testing.T) {
 	t.Helper()
 	a.post(t)
@@ -127,7 +128,7 @@ func TestStreamEndsWhereSomebodyHereListens(t *testing.T) {
 	a := newTalk(t)
 	here := make(chan message.Message, 1)
 	stop := a.x.bus.Listen(faraway, func(_ context.Context, m message.Message) { here <- m })
-	for range 5 { // nor does one begin
+	for range 5 { // nor does a new one begin
 		a.post(t)
 		select {
 		case m := <-here:
@@ -225,7 +226,7 @@ func TestStreamAndTrackedMessages(t *testing.T) {
 		if err := a.PostTracked(t.Context(), a.next(), func(o hyperty.Outcome) { outcomes <- o }); err != nil {
 			t.Fatal(err)
 		}
-		a.post(t) // another one, while that is on its way
+		a.post(t) // another message, while the tracked one is on its way
 		if o := <-outcomes; o.State != hyperty.Delivered {
 			t.Fatal(o)
 		}
@@ -283,7 +284,7 @@ func TestStreamOfAClosedSession(t *testing.T) {
 	}
 }
 
-// Who posts notices nothing of what changes meanwhile: everything arrives once and in order.
+// A sender notices nothing of changes of the way: everything arrives once and in order.
 func TestStreamsInChanges(t *testing.T) {
 	t.Parallel()
 	a := newTalk(t)
@@ -336,7 +337,7 @@ func TestStreamsInChanges(t *testing.T) {
 
 func TestStreamsThatShareAPlace(t *testing.T) {
 	a := newTalk(t)
-	other := message.URL("connection://example.com/0" + string(faraway[len("connection://example.com/0"):])) // that ends in the same way
+	other := message.URL("connection://example.com/0" + string(faraway[len("connection://example.com/0"):])) // another address that ends in the same way
 	here := make(chan message.Message, 1)
 	stop := a.x.bus.Listen(other, func(_ context.Context, m message.Message) { here <- m })
 	a.begin(t)

@@ -81,7 +81,7 @@ func (s *sender) send(t testing.TB, count int) int {
 	return s.n
 }
 
-// From the first message over the relay to a live connection, both ways, over every transport alike.
+// Messages move from the relay to a live connection, in both directions, over every transport alike.
 func TestMoveToTheDirectPath(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, transport string) {
@@ -110,7 +110,7 @@ func TestMoveToTheDirectPath(t *testing.T) {
 	})
 }
 
-// Without a P2P plug-in, or with one that the other side lacks, everything goes over the Message Node.
+// Without a P2P plug-in, or with one that the other side lacks, all messages go over the Message Node.
 func TestRelayOnly(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")

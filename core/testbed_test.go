@@ -28,8 +28,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// The system tests run the real thing: the Message Node and the plug-ins as processes of their own, built once, and
-// runtimes in this process. The names of the transports are data here as everywhere in core.
+// The system tests run real processes: the Message Node and the plug-ins, built once. The runtimes are in this process. The
+// names of the transports are data here, as everywhere in core.
 
 var built struct {
 	once         sync.Once
@@ -47,6 +47,9 @@ func TestMain(m *testing.M) {
 	}
 	if socket := os.Getenv(reportAt); socket != "" {
 		os.Exit(reportObject(socket))
+	}
+	if words := strings.Fields(os.Getenv(applicationVariable)); len(words) == 4 {
+		beApplication(words)
 	}
 	longtest.Parallel(8)
 	code := m.Run()
@@ -114,14 +117,14 @@ func eachTransport(t *testing.T, test func(t *testing.T, transport string)) {
 	otherTransports(t, test)
 }
 
-// oneTransport is the P2P plug-in for tests that want no more than one.
+// oneTransport is the P2P plug-in for tests that need only one.
 func oneTransport(t testing.TB) string {
 	t.Helper()
 	build(t)
 	return built.transportIDs[0]
 }
 
-// otherTransports runs the test with all of the others.
+// otherTransports runs the test with all P2P plug-ins but oneTransport's.
 func otherTransports(t *testing.T, test func(t *testing.T, transport string)) {
 	build(t)
 	if len(built.transportIDs) < 3 {
@@ -205,7 +208,7 @@ func (w logWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// home is a loopback address that no other process takes ports of, where there is more than one such address.
+// home is a loopback address on which no other process uses ports, if there is more than one such address.
 func home() net.IP {
 	pid := os.Getpid()
 	if runtime.GOOS != "linux" {
@@ -214,7 +217,7 @@ func home() net.IP {
 	return net.IPv4(127, byte(64|pid>>16&63), byte(pid>>8), byte(pid|1))
 }
 
-// shortDir is a folder whose path leaves room for the names of sockets.
+// shortDir is a folder whose path is short enough for the names of sockets.
 func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pf-")
@@ -225,11 +228,11 @@ func shortDir(t testing.TB) string {
 	return dir
 }
 
-// given are the addresses that freeAddress has given away.
+// given are the addresses that freeAddress has returned.
 var given sync.Map
 
-// freeAddress is an address that is still free when a process listens there a little later, or again: it is nobody
-// else's, also of the tests that run beside this one.
+// freeAddress returns an address at which a process can listen a little later, or again: no other process uses it, nor do the
+// tests that run at the same time.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for {
@@ -244,17 +247,17 @@ func freeAddress(t testing.TB) string {
 	}
 }
 
-// runtimeOptions are what a test may want otherwise.
+// runtimeOptions are the options that a test may change.
 type runtimeOptions struct {
 	name   string
 	domain string         // "": the first node's
-	nodes  []*nodeProcess // which it is told of
+	nodes  []*nodeProcess // in its configuration
 	use    []string       // P2P plug-ins
 	policy string         // ""
 	change func(*core.Config)
 }
 
-// running is a runtime with everything that it did.
+// running is a runtime with all its events.
 type running struct {
 	*core.Runtime
 	t   testing.TB
@@ -293,7 +296,7 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 	return r
 }
 
-// onLoopback lets the nodes of domains that no configuration names be on this machine.
+// onLoopback allows that nodes of domains which no configuration names are on this machine.
 func onLoopback(c *core.Config) { c.Networks = []string{networks.Loopback} }
 
 func (r *running) close() {
@@ -319,7 +322,7 @@ func (r *running) forget() {
 	r.events = nil
 }
 
-// count is how many events matched so far.
+// count is how many events so far match.
 func (r *running) count(match func(trace.Event) bool) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -332,7 +335,7 @@ func (r *running) count(match func(trace.Event) bool) int {
 	return n
 }
 
-// await waits until an event has matched.
+// await waits until an event matches.
 func (r *running) await(what string, match func(trace.Event) bool) trace.Event {
 	r.t.Helper()
 	timeout := time.After(waitTime)
@@ -356,7 +359,7 @@ func (r *running) await(what string, match func(trace.Event) bool) trace.Event {
 	}
 }
 
-// waitTime is how long anything may take here that is not the subject of a measurement.
+// waitTime bounds everything here that is not measured.
 const waitTime = 45 * time.Second
 
 // live waits until this side's connection with the other is live.

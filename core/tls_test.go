@@ -21,7 +21,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A node with a certificate of the operator's own authority is reached with it, and not without.
+// A node with a certificate of the operator's own authority is reached if that authority is configured, and else not.
 func TestNodeWithTLS(t *testing.T) {
 	t.Parallel()
 	build(t)
@@ -52,7 +52,7 @@ func TestNodeWithTLS(t *testing.T) {
 	}
 }
 
-// certificates makes an authority and a certificate for home() of it, as files in folder.
+// certificates makes an authority and a certificate of it for home(), as files in folder.
 func certificates(t *testing.T, folder string) (ca, cert, key string) {
 	t.Helper()
 	write := func(name, kind string, der []byte, err error) string {

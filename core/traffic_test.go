@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/hyperty"
 )
 
-// traffic is numbered messages between two hyperties, both ways, all the time.
+// traffic is numbered messages between two hyperties, both ways, until it is stopped.
 type traffic struct {
 	t      testing.TB
 	cancel context.CancelFunc
@@ -24,7 +24,7 @@ type way struct {
 	got      *ledger
 }
 
-// startTraffic sends a message each way at every interval, as long as it runs.
+// startTraffic sends a message each way at every interval.
 func startTraffic(t testing.TB, a, b *hyperty.Hyperty, interval time.Duration) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,7 +45,7 @@ func (w *way) run(ctx context.Context, t testing.TB, interval time.Duration) {
 			return
 		case <-tick.C:
 		}
-		// A message that was begun is sent: its number would be missing.
+		// A message that was begun is sent to its end: else its number would be missing.
 		sending, cancel := context.WithTimeout(context.Background(), waitTime)
 		err := w.from.Send(sending, w.to.URL(), map[string]int{"n": w.sent + 1})
 		cancel()
@@ -57,7 +57,7 @@ func (w *way) run(ctx context.Context, t testing.TB, interval time.Duration) {
 	}
 }
 
-// flows waits until both sides have received more messages from now on.
+// flows waits until both sides have received so many more messages.
 func (f *traffic) flows(messages int) {
 	f.t.Helper()
 	var until [2]int

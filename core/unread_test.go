@@ -21,8 +21,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// tap is a listener between a runtime and its Message Node that keeps what the node sends: which is what the other
-// runtimes' plug-ins have given to it, since they pass frames on untouched.
+// tap is a listener between a runtime and its Message Node that keeps what the node sends: this is what the other runtimes'
+// plug-ins were given, since they pass frames on unchanged.
 type tap struct {
 	mu   sync.Mutex
 	seen bytes.Buffer
@@ -45,7 +45,7 @@ func (p *tap) before(t *testing.T, node *nodeProcess) *nodeProcess {
 	return between(t, node, func(to io.Writer, from io.Reader) { _, _ = io.Copy(io.MultiWriter(to, p), from) })
 }
 
-// between puts somebody in front of a node: what the node says goes through pass, what it is told as it is.
+// between puts a listener in front of a node: what the node sends goes through pass, what is sent to it is not changed.
 func between(t *testing.T, node *nodeProcess, pass func(to io.Writer, from io.Reader)) *nodeProcess {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,7 +87,7 @@ func between(t *testing.T, node *nodeProcess, pass func(to io.Writer, from io.Re
 	return &lying
 }
 
-// Nothing of a message between two runtimes is in what plug-ins and Message Nodes see.
+// Nothing of a message between two runtimes can be read in what plug-ins and Message Nodes see.
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -122,8 +122,8 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// What messages say leaves the core by a trace only where that was asked for: neither by the trace of the configuration
-// nor by the API's.
+// A trace has bodies of messages only where that was asked for: this holds for the trace of the configuration and for the
+// API's.
 func TestTraceSaysNothingOfBodies(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -183,7 +183,7 @@ func TestTraceSaysNothingOfBodies(t *testing.T) {
 	}
 }
 
-// A runtime that is not on the allow-list is refused, and the error says what to do; both sides of it are told.
+// A runtime that is not on the allow-list is refused, and the error says what to do; both sides are told.
 func TestTrust(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -209,7 +209,7 @@ func TestTrust(t *testing.T) {
 	got.reach(t, s.send(t, 1)) // number 11 is alice's
 }
 
-// A name that is pinned to one runtime is not found at another.
+// A name that is pinned to one runtime is not accepted at another.
 func TestPinnedName(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "example.com")
@@ -224,7 +224,7 @@ func TestPinnedName(t *testing.T) {
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: pinned})
 	got := newLedger(bob)
 	s := &sender{h: a.register("alice"), to: bob.URL()}
-	got.reach(t, s.send(t, 3)) // the first use introduces it
+	got.reach(t, s.send(t, 3)) // the first use makes it known
 	c := startRuntime(t, runtimeOptions{name: "c", nodes: []*nodeProcess{node}, change: func(c *core.Config) {
 		c.Trust.Pins = map[message.URL]message.URL{bob.URL(): elsewhere}
 	}})

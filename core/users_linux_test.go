@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
-// userOf is whom a process runs under.
+// userOf is the user ID of a process.
 func userOf(t *testing.T, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -41,9 +41,9 @@ func (p *process) plugin(t *testing.T, name string) api.Plugin {
 	return api.Plugin{}
 }
 
-// A runtime of root's, with everything in folders that only root reaches: its plug-ins have users of their own without a word in
-// the configuration, but for the one that is told of a file that only root reads. That works as it always has; the status
-// says what to do, and when it is done, it has a user too. Where the configuration insists it is refused before.
+// A runtime of root has everything in folders that only root can read. Its plug-ins get users of their own without any
+// configuration, except one whose configuration names a file that only root can read: it works as root; the status says what
+// to do, and when that is done, it gets a user too. If the configuration insists on users, the runtime does not start before.
 func TestRootsPluginsHaveUsers(t *testing.T) {
 	if err := stubhost.Separable(sandbox.Users{}, sandbox.Auto); err != nil {
 		t.Skip(err)

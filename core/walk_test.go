@@ -30,7 +30,7 @@ var (
 	marks      = strings.NewReplacer("(*", "", ")", "")
 )
 
-// walkInDoc is what the package's documentation says of the walk: the lists under "A message's walk".
+// walkInDoc returns the lists under "A message's walk" in the package's documentation.
 func walkInDoc(t *testing.T) (lists [][]step) {
 	t.Helper()
 	text, err := os.ReadFile("doc.go")
@@ -57,7 +57,7 @@ func walkInDoc(t *testing.T) (lists [][]step) {
 	return lists
 }
 
-// stepOf is a function as a stack names it; ok says whether it is one of this project that is no test's.
+// stepOf is the step of a function as a stack names it; ok: it is a function of this project outside of tests.
 func stepOf(name string) (s step, ok bool) {
 	name, ok = strings.CutPrefix(name, modulePath+"/")
 	for cut := closure.ReplaceAllString(name, ""); cut != name; cut = closure.ReplaceAllString(name, "") {
@@ -68,7 +68,8 @@ func stepOf(name string) (s step, ok bool) {
 	return step{name[:slash] + folder, marks.Replace(function)}, ok && !strings.HasSuffix(folder, "_test")
 }
 
-// stackOf is the steps of a goroutine's stack as [runtime.Stack] prints it, the outermost first, and who has begun it.
+// stackOf returns the steps of a goroutine's stack as [runtime.Stack] prints it, the outermost first, and the function that
+// started it.
 func stackOf(text string) (steps []step, begun step) {
 	for line := range strings.SplitSeq(text, "\n") {
 		if name, ok := strings.CutPrefix(line, "created by "); ok {
@@ -91,7 +92,7 @@ func here() (steps []step, begun step) {
 }
 
 // follows tells what is wrong with a stack that should pass the functions of list, in order, and between two of them only
-// others of their packages; "": nothing. What is before the first of list and after the last does not count.
+// others of their packages; "": nothing. Functions before the first of list and after the last do not count.
 func follows(stack, list []step) string {
 	at := slices.Index(stack, list[0])
 	if at < 0 {
@@ -121,8 +122,8 @@ func within(s, other step) bool {
 	return s.folder == other.folder || strings.HasPrefix(s.folder, other.folder+"/")
 }
 
-// seen has messages sent until each of the lists was passed by a goroutine. It looks at the stacks of all goroutines again
-// and again: most often they are in the system's call at the end of a list. It returns what was wrong with the others.
+// seen sends messages until for each of the lists a goroutine has passed it. It looks at the stacks of all goroutines again
+// and again: most often they are in the system call at the end of a list. It returns what was wrong with the other stacks.
 func seen(t *testing.T, send func(), lists ...[]step) (problems map[string]bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
@@ -145,12 +146,12 @@ func seen(t *testing.T, send func(), lists ...[]step) (problems map[string]bool)
 					}
 				}
 			}
-			time.Sleep(10 * time.Microsecond) // the senders are to have the processor as well
+			time.Sleep(10 * time.Microsecond) // the senders need the processor too
 		}
 	}()
 	for ctx.Err() == nil {
 		send()
-		time.Sleep(100 * time.Microsecond) // else the session's goroutine sends
+		time.Sleep(100 * time.Microsecond) // without a pause the session's goroutine would send
 	}
 	<-looked
 	problems = map[string]bool{}
@@ -162,7 +163,7 @@ func seen(t *testing.T, send func(), lists ...[]step) (problems map[string]bool)
 	return problems
 }
 
-// meet has messages sent until the runtimes have a live connection.
+// meet sends messages until the runtimes have a live connection.
 func meet(t *testing.T, a, b *running, send func()) {
 	t.Helper()
 	for end := time.Now().Add(waitTime); ; time.Sleep(time.Millisecond) {
@@ -176,8 +177,8 @@ func meet(t *testing.T, a, b *running, send func()) {
 	}
 }
 
-// A message of an application in another process goes as doc.go says, to where the walk of the others begins. Here that
-// process is the test's.
+// A message of an application in another process goes as doc.go says, up to where the other lists begin. Here that process is
+// the test's.
 func TestWalkFromAnotherProcess(t *testing.T) {
 	lists := walkInDoc(t)
 	build(t)
@@ -210,7 +211,7 @@ func TestWalkFromAnotherProcess(t *testing.T) {
 	}
 }
 
-// strollers are a hyperty of a runtime and one of another. Nothing is traced: a message that is goes step by step.
+// strollers are a hyperty of one runtime and one of another. Nothing is traced: a traced message takes more steps.
 func strollers(t *testing.T) (a, b *running, alice, bob *hyperty.Hyperty) {
 	t.Helper()
 	build(t)
@@ -239,8 +240,8 @@ func TestWalkOut(t *testing.T) {
 	}
 }
 
-// A message comes in as doc.go says, from the pipe of a plug-in to the handler. A trace event is told in the goroutine that
-// delivers it, up to the MessageBus; for what comes after that see walkInbox.
+// A message comes in as doc.go says, from the pipe of a plug-in to the handler. A trace event is made in the goroutine that
+// delivers the message, up to the MessageBus; for the steps after that see walkInbox.
 func TestWalkIn(t *testing.T) {
 	lists := walkInDoc(t)
 	in, toHandler := lists[1], lists[2]
@@ -282,7 +283,7 @@ func TestWalkIn(t *testing.T) {
 		if problem == "" {
 			problem = follows(h.steps, toHandler)
 		}
-		if problem == "" { // else another goroutine had it: the session's, or one that has run on
+		if problem == "" { // else another goroutine delivered it: the session's, or one that was a step further
 			break
 		}
 	}
@@ -294,8 +295,8 @@ func TestWalkIn(t *testing.T) {
 	}
 }
 
-// walkInbox is the stack from the MessageBus to where it hands a message to a hyperty in this process. The last step is
-// that of the receiver that it is handed to.
+// walkInbox returns the stack from the MessageBus to where it hands a message to a hyperty in this process. The last step is
+// the receiver that gets it.
 func walkInbox(t *testing.T) (stack []step) {
 	t.Helper()
 	const self, url message.URL = "hyperty-runtime://example.com/self", "hyperty://example.com/bob"
@@ -319,7 +320,7 @@ func walkInbox(t *testing.T) (stack []step) {
 	return stack
 }
 
-// receiver is another one, and notes when it is handed a message.
+// receiver is a receiver around another one, and notes its stack when it gets a message.
 type receiver struct {
 	minibus.Receiver
 	note func()

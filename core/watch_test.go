@@ -11,11 +11,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// until waits until a condition on the runtime holds: it is looked at whenever the core has done something.
+// until waits until a condition on the runtime holds: it is checked after each event of the core.
 func (r *running) until(what string, within time.Duration, holds func() bool) {
 	r.t.Helper()
 	timeout := time.After(within)
-	tick := time.NewTicker(50 * time.Millisecond) // what changes outside of the core
+	tick := time.NewTicker(50 * time.Millisecond) // for changes outside of the core
 	defer tick.Stop()
 	for {
 		r.mu.Lock()
@@ -34,7 +34,7 @@ func (r *running) until(what string, within time.Duration, holds func() bool) {
 	}
 }
 
-// status is what runs here.
+// status is the runtime's status.
 func (r *running) status() api.Status {
 	r.t.Helper()
 	s, err := r.Status(context.Background())
@@ -44,7 +44,7 @@ func (r *running) status() api.Status {
 	return s
 }
 
-// pid is the process of a plug-in, 0 where it does not run.
+// pid is the process ID of a plug-in; 0: it does not run.
 func (r *running) pid(plugin string) int {
 	r.t.Helper()
 	for _, p := range r.status().Plugins {
@@ -61,11 +61,11 @@ func (r *running) isLive(other *running) bool {
 	return len(c) == 1 && c[0].State == message.Live
 }
 
-// mutual waits until both runtimes have one live connection with each other, and checks that they agree which: one is
-// its Requester, the other its Handler. It returns the requester.
+// mutual waits until both runtimes have one live connection with each other, and checks that they agree which: one is its
+// Requester, the other its Handler. It returns the requester.
 func mutual(t testing.TB, a, b *running) (requester, handler *running) {
 	t.Helper()
-	for _, r := range [][2]*running{{a, b}, {b, a}} { // one side hears of it before the other
+	for _, r := range [][2]*running{{a, b}, {b, a}} { // one side learns of it before the other
 		r[0].until("one live connection", waitTime, func() bool { return r[0].isLive(r[1]) })
 	}
 	ca, cb := a.connections(b), b.connections(a)
@@ -101,7 +101,7 @@ func (r *running) lookups() int {
 	})
 }
 
-// bedsByTest are the runtimes of each test that runs.
+// bedsByTest are the runtimes of each running test.
 type bedsByTest struct {
 	mu sync.Mutex
 	by map[testing.TB][]*running
@@ -115,8 +115,8 @@ func (b *bedsByTest) add(t testing.TB, r *running) {
 	b.by[t] = append(b.by[t], r)
 }
 
-// take gives all of a test's runtimes, which end side by side: one after the other, each would wait until those that have
-// gone acknowledge its last words.
+// take returns and forgets all runtimes of a test. They must be closed at the same time: else each would wait for
+// acknowledgements of those that were closed before.
 func (b *bedsByTest) take(t testing.TB) []*running {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,7 +125,7 @@ func (b *bedsByTest) take(t testing.TB) []*running {
 	return list
 }
 
-// closeAll closes runtimes side by side.
+// closeAll closes runtimes at the same time.
 func closeAll(all []*running) {
 	var wg sync.WaitGroup
 	for _, r := range all {

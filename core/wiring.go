@@ -8,6 +8,7 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/deployer"
+	"github.com/protofly/protofly/core/discovery"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/events"
 	"github.com/protofly/protofly/core/plainpeers"
@@ -21,8 +22,8 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// wire makes the components and connects them. Before it only the host runs. tune may change the options of the sessions and of the
-// Registry; nil: nothing.
+// wire makes the components and connects them. Before it only the host runs. tune, if not nil, may change the options of the
+// sessions and of the Registry.
 //
 // Components are made in the order in which a message that leaves meets them. Where a component needs one that is made later, it
 // gets a function, or a struct that is filled in at the end of wire, and uses that one only after wire has returned.
@@ -40,6 +41,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.sessions = session.New(so)
 	ro.Nodes.InUse, ro.Nodes.Back, ro.Own.GivenUp = rt.sessions.Uses, rt.sessions.Returned, rt.sessions.Ended
 	rt.registry = registry.New(ro)
+	rt.wireDiscovery(happened)
 
 	rt.framesIn = doors.FramesIn{Self: rt.URL(), Table: rt.doors, Sessions: rt.sessions, Log: rt.log, Trace: &rt.trace}
 	rt.wireExit()
@@ -50,7 +52,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.deployer, rt.host
 }
 
-// wireBus makes the MessageBus, and what tells senders of messages that are not delivered.
+// wireBus makes the MessageBus, and the components that report undelivered messages to their senders.
 func (rt *Runtime) wireBus() {
 	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Log: rt.log.Named("bus"), Trace: &rt.trace, Tracker: &rt.tracker})
 	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background.Go, Log: rt.log})
@@ -83,13 +85,13 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 		Plain:    func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
 		NodeLive: func(domain string) { rt.apps.NodeLive(domain) },
 		Gone:     rt.gone,
-		Away:     func(remote, stub message.URL) { rt.sessions.Away(remote, stub) },
+		Away:     rt.away,
 		Peers:    &rt.peers,
 		Log:      rt.log,
 	})
 }
 
-// sessionOptions are the options of the sessions; happened is told their events.
+// sessionOptions are the options of the sessions; happened is called with their events.
 func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happened func(session.Event)) session.Options {
 	frames := &doors.FramesOut{Host: rt.host}
 	return session.Options{
@@ -119,10 +121,10 @@ func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 	return registry.Options{
 		Runtime: rt.URL(), Domain: c.Domain, Bus: rt.bus, Deployer: rt.deployer, Handlers: rt.handlers(), Policy: registry.Policy(c.P2P.Policy),
 		P2P:     registry.P2POptions{Prefer: c.P2P.Prefer, Connects: proof.KeyDerived},
-		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry},
-		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named},
+		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry, MayFind: rt.policy.MayFind},
+		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named, State: func(domain string, live bool) { rt.discovery.Node(domain, live) }},
 		Changes: registry.ChangesOptions{Off: c.P2P.NoChanges},
-		Sandbox: rt.host.Post, PathChanged: paths.Changed,
+		Sandbox: rt.host.Post, PathChanged: paths.Changed, Moved: func(u message.URL) { rt.discovery.Moved(u) },
 		Log: rt.log.Named("registry"), Peers: &rt.peers, Trace: &rt.trace,
 	}
 }
@@ -139,8 +141,46 @@ func (rt *Runtime) handlers() []registry.Handler {
 // isHandler tells whether u is a P2P Handler of this runtime.
 func (rt *Runtime) isHandler(u message.URL) bool { return rt.deployer.Has(u, sdk.RoleHandler) }
 
-// gone is told that a hyperty, or a stub, of this runtime has gone.
+// gone is called when a hyperty, or a stub, of this runtime has ended.
 func (rt *Runtime) gone(component message.URL) { rt.sync.ComponentGone(component) }
+
+// left is told that an application has ended a hyperty.
+func (rt *Runtime) left(hyperty message.URL) {
+	rt.discovery.Left(hyperty)
+	rt.gone(hyperty)
+}
+
+// lost is told that a hyperty has gone because its application's process or connection has ended.
+func (rt *Runtime) lost(hyperty message.URL) {
+	rt.discovery.Left(hyperty)
+	rt.sync.ComponentLost(hyperty)
+}
+
+// away is told by a Message Node, behind a stub, that a remote runtime is not connected to it.
+func (rt *Runtime) away(remote, stub message.URL) {
+	rt.sessions.Away(remote, stub)
+	rt.discovery.Away(remote)
+}
+
+// wireDiscovery makes the component that finds and watches for applications. Nothing is registered before it is there.
+func (rt *Runtime) wireDiscovery(happened *events.Sessions) {
+	rt.discovery = discovery.New(discovery.Options{
+		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: rt.bus, Registry: rt.registry, Registrations: registrations{rt},
+		Heard: rt.sessions.Heard, Go: rt.background.Go, Log: rt.log.Named("discovery"),
+	})
+	happened.Watcher = rt.discovery
+}
+
+// registrations are those that the applications' component follows, which is made later.
+type registrations struct{ rt *Runtime }
+
+func (r registrations) Follow(who message.URL, addresses []message.URL, listen func(at message.URL) (stop func())) error {
+	return r.rt.apps.Follow(who, addresses, listen)
+}
+
+func (r registrations) Unfollow(who message.URL, addresses []message.URL) {
+	r.rt.apps.Unfollow(who, addresses)
+}
 
 // wireExit connects the MessageBus with the ways out of this runtime.
 func (rt *Runtime) wireExit() {
@@ -157,7 +197,7 @@ func (rt *Runtime) wireExit() {
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
 		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,
-		Gone: rt.gone, Lost: func(hyperty message.URL) { rt.sync.ComponentLost(hyperty) }, Go: rt.background.Go, Log: rt.log,
+		Gone: rt.left, Lost: rt.lost, Go: rt.background.Go, Log: rt.log,
 	})
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,

@@ -70,7 +70,7 @@ func TestExportedNames(t *testing.T) {
 	}
 }
 
-// exported is a line for each exported name of the package in a folder, as on Linux; none where there is no package.
+// exported returns a line for each name that the package in folder exports on Linux; no lines if there is no package.
 func exported(t *testing.T, folder string) (names []string) {
 	t.Helper()
 	on := build.Default
@@ -89,7 +89,7 @@ func exported(t *testing.T, folder string) (names []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ast.Inspect(parsed, func(n ast.Node) bool { // a parameter's name is not of the interface
+		ast.Inspect(parsed, func(n ast.Node) bool { // parameters' names are not part of the interface
 			if f, ok := n.(*ast.FuncType); ok {
 				f.Params, f.Results = typesOf(f.Params), typesOf(f.Results)
 			}

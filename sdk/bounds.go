@@ -1,8 +1,9 @@
 package sdk
 
 // Every map in the packages below sdk, and in internal/link, internal/minibus and internal/object, whose keys a peer, a node, a
-// plug-in or an application chooses, with its bound, and what happens there. What the program itself chooses (the instances and listeners of a stub, a client's hyperties) is bounded by
-// its own doing. What only lives while one text is read (the members of a JSON object) is bounded by the text's length.
+// plug-in or an application chooses, with its bound, and what happens there. What the program itself chooses (the instances and
+// listeners of a stub, a client's hyperties) needs no bound here. What only lives while one text is read (the members of a JSON
+// object) is bounded by the text's length.
 //
 //	minibus    Requests.waiting       the requester's     65,536 requests; a further one fails. Each until its answer, 15 s at most
 //	minibus    Listeners.at           who listens         the caller's: core takes 256 hyperties of an application, and listens
@@ -22,5 +23,5 @@ package sdk
 //	hyperty    attached.tracked       the application's   1,024 messages of a hyperty; a further one is refused. Until their outcome
 //	hyperty    sent.apart             the runtime's       the posts of a window; until they are confirmed
 //	udp/reach  Candidates             peers'              64 addresses, 4 ports of an IP address; until the set-up ends
-//	udp/reach  Budget.hosts, .remotes peers'              two entries for each datagram of Limits.All; until it has come back, a minute
+//	udp/reach  Budget.hosts, .remotes peers'              two entries for each datagram of Limits.All; until the budget has refilled, a minute
 //	udp/reach  Budget.answered, .proven peers'            4,096 each; the older half goes

@@ -39,7 +39,7 @@ func (mirror) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {
 	}
 }
 
-// A stub, run over the real link. In a test of your own t is the test's.
+// A stub, run over the real link. In a test of your own, t is the *testing.T.
 func ExampleStub() {
 	t := new(outsideTest)
 	defer t.end()
@@ -70,7 +70,7 @@ func ExampleServe() {
 	// Output: {"name":"idler","version":"1.0","kind":"p2p","about":"does nothing"}
 }
 
-// outsideTest stands for the test that package stubtest wants.
+// outsideTest is the testing.TB that package stubtest needs: an example has none.
 type outsideTest struct {
 	testing.TB
 	cleanups []func()

@@ -52,9 +52,9 @@ To see what it is:        %s --describe
 	os.Exit(serve(descriptor, stub, log))
 }
 
-// share leaves half of the processors to the core, which works on the same messages at the same time: a scheduler that
-// takes all of them spends on waking others what it gains. On two processors that is a sixth of the CPU time of a
-// stream of messages. GOMAXPROCS in the environment is the operator's word.
+// share leaves half of the processors to the core, which works on the same messages at the same time: Go's scheduler,
+// with all of them, would spend on waking threads what it gains. On two processors that is a sixth of the CPU time of
+// a stream of messages. GOMAXPROCS in the environment is the operator's word.
 func share() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
@@ -102,8 +102,8 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 
 // listener is what the host reaches the plug-in at.
 type listener struct {
-	server *grpc.Server  // when made is closed
-	made   chan struct{} // not closed where it never came to listening
+	server *grpc.Server  // valid when made is closed
+	made   chan struct{} // closed when it listens, never if that failed
 	served chan struct{} // closed when it does not listen any more
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// A plug-in that no host opens the link of ends after a while, which is no regular end; one whose link was opened does not.
+// A plug-in whose link no host opens ends after a while, with an error; one whose link was opened does not.
 func TestEndsWithoutLink(t *testing.T) {
 	for _, opens := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -24,8 +24,7 @@ type LinkOptions struct {
 // ServeLink runs instances of stub for one host that dials the listener, in this process: [Serve] without go-plugin's
 // handshake, for tests such as those of package stubtest. It returns when ctx has ended: then the instances have ended, what
 // they sent has reached the host, and the listener is closed. The error says that an instance did not end within
-// [LinkOptions].Grace, or
-// why the listener failed.
+// [LinkOptions].Grace, or why the listener failed.
 func ServeLink(ctx context.Context, l net.Listener, descriptor Descriptor, stub Stub, o LinkOptions) error {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()

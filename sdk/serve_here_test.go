@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// ServeLink ends with its context, whether a host has come or not, and where nobody can come any more; the listener is closed then.
+// ServeLink ends with its context, whether a host has connected or not, and if its listener fails; then the listener is closed.
 func TestServeLink(t *testing.T) {
 	for name, fails := range map[string]bool{"ended": false, "failed": true} {
 		t.Run(name, func(t *testing.T) {

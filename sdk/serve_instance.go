@@ -60,8 +60,8 @@ func (i *instance) run(ctx context.Context) {
 	i.server.forget(i.number, err)
 }
 
-// deliver gives the bus what comes from the core, from the instance's first use of the bus on: a stub is to hear
-// what was said before it listened.
+// deliver gives the bus what comes from the core, from the instance's first use of the bus on: a stub also gets the messages
+// that came before it listened.
 func (i *instance) deliver(ctx context.Context) {
 	select {
 	case <-i.bus.listening:

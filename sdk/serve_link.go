@@ -44,8 +44,8 @@ func newLinkServer(d Descriptor, stub Stub, log hclog.Logger) *linkServer {
 		opened: make(chan struct{}), ended: make(chan struct{}), instances: map[uint32]*instance{}}
 }
 
-// UsePipes has the link go over pipes of which the host has the other ends; nil changes nothing. It is called before
-// the host opens the link.
+// UsePipes makes the link use pipes of which the host has the other ends; nil changes nothing. It is called before the host
+// opens the link.
 func (s *linkServer) UsePipes(pipes *link.Pipes) { s.pipes = pipes }
 
 // Link serves the link; see linkpb.PluginServer. There is one in the life of a plug-in.

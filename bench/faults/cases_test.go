@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/internal/longtest"
 )
 
-// Every case, as briefly as it can be, with real processes: what must be zero is zero. The bounds of time and memory are for
-// machines that do nothing else, and are not looked at here.
+// Every case, as briefly as it can be, with real processes: the figures that must be zero are zero. The bounds of time and
+// memory are for machines that do nothing else, and are not checked here.
 func TestCases(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real processes")
@@ -22,13 +22,13 @@ func TestCases(t *testing.T) {
 	tryAll(t, amounts{hostile: 40, plugin: 20, switches: 3, rounds: 1, rate: 300})
 }
 
-// The same, with more of what tells by numbers.
+// The same, with more rounds and messages where these find more.
 func TestLongCases(t *testing.T) {
 	longtest.Skip(t)
 	tryAll(t, amounts{hostile: 150, plugin: 50, switches: 9, rounds: 3, rate: 1000})
 }
 
-// amounts are the rounds of the cases of which more rounds tell more, and the messages a second of those that have many.
+// amounts are the rounds of the cases in which more rounds find more, and the messages a second of those that have many.
 type amounts struct{ hostile, plugin, switches, rounds, rate int }
 
 func tryAll(t *testing.T, n amounts) {
@@ -64,8 +64,8 @@ func tryAll(t *testing.T, n amounts) {
 	}
 	var planned []trial
 	for _, f := range faults() {
-		if f.name == "soak" {
-			continue // it takes minutes; .ci/run soak runs it
+		if f.name == "soak" || f.name == "registrations" {
+			continue // they take minutes; .ci/run soak and TestLongRegistrations run them
 		}
 		if _, ok := brief[f.name]; !ok && strings.HasPrefix(f.name, "hostile/") {
 			continue
@@ -76,7 +76,7 @@ func tryAll(t *testing.T, n amounts) {
 			continue
 		}
 		planned = append(planned, trial{fault: f, transport: short.transport, rounds: short.rounds, rate: short.rate})
-		if f.name == "hostile" { // the plug-in too
+		if f.name == "hostile" { // also over the plug-in
 			planned = append(planned, trial{fault: f, transport: "quic", rounds: n.plugin, rate: 300})
 		}
 	}

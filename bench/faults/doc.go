@@ -17,8 +17,9 @@
 //	{case, transport, rounds, sent, delivered, lost, duplicated, out_of_order, corrupt, in_doubt,
 //	 pause_ms: {p50, p95, max}, recovered_ms: {p50, p95, max}, ok, why}
 //
-// and nothing else. -unhurried does not judge bounds of time and memory, on a machine that does other things too. Some cases add members: refused; pause_ms.p99 where a bound is on it; cheats, how often each was
-// tried; figures, what else was measured.
+// and nothing else. -unhurried does not check bounds of time and memory: it is for a machine that does other things too. Some
+// cases add members: refused; pause_ms.p99 where a bound is on it; cheats, how often each was tried; figures, what else was
+// measured.
 //
 // # Some cases more closely
 //
@@ -32,11 +33,10 @@
 // all the time. The cheating programs write to a file what they have tried, and must have tried every kind. They record all bytes
 // that they saw: the marker in the body of each message must not be among them, and the other runtime's address must be.
 //
-// hostile/…: what a stranger, a plug-in or a local client can do without cheating in anything that is carried: floods of
-// connections, of frames in the name of nobody, of requests. Each goes on for 30 s at the rate that the attacker's
-// processes reach, beside honest messages, which are also measured before and after it. The attacker runs with the
-// lowest priority, since a real one would have processors of its own. Afterwards it must be possible to reach a new application.
-// -case hostile runs them all.
+// hostile/…: what a stranger, a plug-in or a local client can do without altering what is carried: floods of connections, of
+// frames of unknown runtimes, of requests. Each goes on for 30 s at the rate that the attacker's processes reach, beside honest
+// messages, which are also measured before and after it. The attacker runs with the lowest priority, since a real one would
+// have processors of its own. Afterwards it must be possible to reach a new application. -case hostile runs them all.
 //
 // hostile/peer, claims and candidates: a third runtime, mallory, is paired with alice's and bob's. Its plug-in for the
 // direct path attacks its peers (plugins/webrtc/hostile-peer, plugins/quic/hostile-peer), in one set-up after the other. Mallory's
@@ -52,4 +52,9 @@
 // back, by the seed -seed. Each application appends to a book what it has sent, was told and has handled; the books are compared in the
 // end. Figures of each process are taken in quiet, before and after the kills: from -duration 10m on after 5 minutes, else after 20 s and
 // with more room for memory. The time of kills has no given number of rounds: a round is one of them.
+//
+// registrations: 16 goroutines register hyperties at alice's runtime, send a message to bob's, and unregister: in turn one without a name,
+// one with a name, one that is ephemeral, and one with a connection of its own. Then 900 are registered at the same time. Figures as those of
+// the soak are taken in quiet after the first 2,000 and after all: from -rounds 100000 on after 6 minutes, which is longer than addresses
+// that were given up are remembered. The Message Node does not limit how fast a runtime may ask it; all else has its usual limits.
 package main

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// came has the ledger take a message with this body.
+// came enters a message with this body into the ledger.
 func came(l *ledger, body json.RawMessage) {
 	l.take(context.Background(), hyperty.Received{Message: message.Message{Type: message.Update, Body: body}})
 }
@@ -31,7 +31,7 @@ func body(sender string, incarnation, number uint64) json.RawMessage {
 	return e.seal()
 }
 
-// The ledger sees everything that can be wrong with messages, and counts it as what it is.
+// The ledger notices everything that can be wrong with messages, and counts it by its kind.
 func TestLedger(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -100,7 +100,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// The pause is the longest time without a message, the one that goes on included.
+// The pause is the longest time without a message, also if it still goes on.
 func TestPause(t *testing.T) {
 	l := &ledger{sender: "a", sent: 2}
 	pause := l.watch()
@@ -202,7 +202,7 @@ func TestContains(t *testing.T) {
 	}
 }
 
-// What is stuck counts for as long as it has been under way.
+// A message that is stuck counts with the time that it has been under way.
 func TestLatencies(t *testing.T) {
 	l := &ledger{sender: "a", sent: 2}
 	l.measure()
@@ -216,7 +216,7 @@ func TestLatencies(t *testing.T) {
 	}
 }
 
-// The JSON of a result has exactly these members, where a case has nothing more to tell.
+// The JSON of a result has exactly these members, if a case has no others.
 func TestJSON(t *testing.T) {
 	r := newResult(trial{fault: faults()[0], transport: "quic"})
 	r.close(0)
@@ -238,7 +238,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// A process is known by more than its number, and has ended when it has, whoever looks at it or does not.
+// A process is known by more than its number, and counts as ended whether or not its parent has waited for it.
 func TestProcess(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
@@ -251,7 +251,7 @@ func TestProcess(t *testing.T) {
 	if err := kill(p.pid); err != nil {
 		t.Fatal(err)
 	}
-	if p.born != "" && !gone(t.Context(), p) { // nobody has waited for it
+	if p.born != "" && !gone(t.Context(), p) { // its parent has not waited for it
 		t.Error("killed, and alive")
 	}
 	_ = cmd.Wait()

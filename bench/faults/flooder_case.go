@@ -17,8 +17,8 @@ const flooder = "flooder" // a plug-in
 // pluginFloods are the ways in which a plug-in floods its own runtime.
 var pluginFloods = []struct {
 	harm, about string
-	punished    string // what the runtime says when it ends the plug-in for it, again and again; "": it lets it, at a pace
-	least       int    // times that it is done, where it is let
+	punished    string // the runtime's reason for ending the plug-in, again and again; "": it allows the flood, at a limited pace
+	least       int    // how often the plug-in does it, at least, if it is allowed
 }{
 	{"errors", "writes errors", "", 2000},
 	{"stdio", "logs by the link", "", 2000},
@@ -38,7 +38,7 @@ func pluginAttacks() (list []attack) {
 	return list
 }
 
-// installFlooder gives alice's runtime a plug-in that does it harm.
+// installFlooder gives alice's runtime a plug-in that floods it.
 func installFlooder(ctx context.Context, b *bed, harm string) (err error) {
 	program := filepath.Join(b.house.Dir, flooder)
 	if err := rig.Compile(ctx, program, "bench/faults/flooder", ""); err != nil {
@@ -53,7 +53,8 @@ func installFlooder(ctx context.Context, b *bed, harm string) (err error) {
 	return err
 }
 
-// flooded waits until the plug-in does harm. Afterwards it has done it, or was ended for it each time.
+// flooded waits until the plug-in floods the runtime. In the end the plug-in must have done so often enough, or must have been
+// ended for it each time.
 func flooded(ctx context.Context, b *bed, punished string, least int) (func(), error) {
 	if err := wait(ctx, time.Until(b.harm)); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func killNode(ctx context.Context, b *bed) error {
 			return err
 		}
 		recovered := time.Since(back)
-		if b.transport != relay { // the runtimes' return to the node must not disturb what is direct
+		if b.transport != relay { // the runtimes' return to the node must not disturb direct messages
 			if err := wait(ctx, 2*time.Second); err != nil {
 				return err
 			}

@@ -18,7 +18,7 @@ import (
 type entry struct {
 	Sender      string `json:"sender"`
 	Incarnation uint64 `json:"incarnation"` // of the sender
-	Number      uint64 `json:"number"`      // from 1, going on over incarnations
+	Number      uint64 `json:"number"`      // from 1, it goes on over incarnations
 	Padding     string `json:"padding"`
 	SHA256      string `json:"sha256"` // of all the others
 }
@@ -42,7 +42,7 @@ func (e *entry) seal() json.RawMessage {
 // the reports that the sender gets.
 type ledger struct {
 	sender    string
-	mayRefuse bool // refusals are no fault, since the receiver may be away
+	mayRefuse bool // refusals are not faults, since the receiver may be away
 
 	mu          sync.Mutex
 	sent        uint64 // numbers 1 to sent were posted

@@ -76,8 +76,8 @@ func (o *options) plan() ([]trial, error) {
 	switch {
 	case flag.NArg() > 0:
 		return nil, fmt.Errorf("unknown argument %q", flag.Arg(0))
-	case o.rounds < 0 || o.rounds > 100_000:
-		return nil, fmt.Errorf("-rounds %d: want 1 to 100,000", o.rounds)
+	case o.rounds < 0 || o.rounds > 10_000_000:
+		return nil, fmt.Errorf("-rounds %d: want 1 to 10,000,000", o.rounds)
 	case o.duration < 0 || o.duration > 30*24*time.Hour:
 		return nil, fmt.Errorf("-duration %v: want 0 to 720h", o.duration)
 	case o.rate < 0 || o.rate > 1_000_000:

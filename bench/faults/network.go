@@ -9,9 +9,8 @@ import (
 )
 
 // network is a small network of network namespaces on this machine: the node and both runtimes have an address each on
-// one bridge. What is dropped is dropped where alice and bob receive (a sender
-// would be told of it), and nothing leaves the machine. The relay is TCP, so
-// a rule on UDP is one on direct paths alone.
+// one bridge. Packets are dropped where alice and bob receive (a sender would get an error), and nothing leaves the
+// machine. The relay is TCP, so a rule on UDP affects direct paths alone.
 //
 // A nil network is the machine's own.
 type network struct {
@@ -21,10 +20,10 @@ type network struct {
 
 const nodePlace = "node"
 
-// addresses of the places, which are namespaces too. The bridge is in the node's.
+// addresses are the addresses of the places, each of which is a namespace. The bridge is in the node's.
 var addresses = map[string]string{nodePlace: "10.77.0.1", "alice": "10.77.0.2", "bob": "10.77.0.3"}
 
-// newNetwork builds it. The error is a *cannotError where this machine or user cannot.
+// newNetwork builds a network. The error is a *cannotError if this machine or user cannot.
 func newNetwork(ctx context.Context) (*network, error) {
 	if os.Getuid() != 0 {
 		return nil, &cannotError{"network namespaces need root"}
@@ -61,7 +60,7 @@ func newNetwork(ctx context.Context) (*network, error) {
 	return n, nil
 }
 
-// in is the command that puts a process in a place.
+// in is the command that runs a process in a place.
 func (n *network) in(place string) []string {
 	if n == nil {
 		return nil
@@ -77,7 +76,7 @@ func (n *network) listen() string {
 	return addresses[nodePlace] + ":0"
 }
 
-// drop has what alice and bob get by UDP dropped: percent of it, chosen at random. 0 ends that.
+// drop makes the network drop a percentage of the UDP packets to alice and bob, chosen at random. 0 ends that.
 func (n *network) drop(ctx context.Context, percent int) error {
 	rule := "drop"
 	if percent < 100 {
@@ -109,7 +108,7 @@ func (n *network) run(ctx context.Context, stdin, command string) error {
 	return nil
 }
 
-// close takes it down. The processes in it have ended.
+// close removes the network. The processes in it have ended.
 func (n *network) close() error {
 	if n == nil {
 		return nil

@@ -19,7 +19,7 @@ func (b *bed) inNetwork(ctx context.Context) (err error) {
 	return b.direct(ctx, b.transport, time.Time{}, directTime)
 }
 
-// blackhole has the direct path swallow everything, and both ends stay as they are.
+// blackhole makes the direct path drop everything, while both ends stay as they are.
 func blackhole(ctx context.Context, b *bed) error {
 	if err := b.inNetwork(ctx); err != nil {
 		return err
@@ -50,12 +50,12 @@ func blackhole(ctx context.Context, b *bed) error {
 	return nil
 }
 
-// losses are how many of a hundred datagrams are lost in a round, one after the other.
+// losses are the percentages of lost datagrams, one after the other, in each round.
 var losses = []int{1, 5, 20}
 
 const lossTime = 10 * time.Second
 
-// loss has the direct path lose datagrams, both ways.
+// loss makes the direct path lose datagrams, both ways.
 func loss(ctx context.Context, b *bed) error {
 	if err := b.inNetwork(ctx); err != nil {
 		return err

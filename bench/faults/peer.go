@@ -24,14 +24,14 @@ import (
 // The attacks of a peer: mallory is a third runtime, with a key of its own, which is paired with the others. Its plug-in,
 // which has the name of the one that is attacked, was written to do harm.
 
-// evil is the member "hostile" of that plug-in's configuration.
+// evil is the member "hostile" of mallory's plug-in's configuration.
 type evil struct {
 	Names  []string `json:"names,omitempty"` // addresses that it names as its own
 	Flood  bool     `json:"flood,omitempty"`
 	Report string   `json:"report"`
 }
 
-// deed is one line of its report.
+// deed is one line of its report: one attack.
 type deed struct {
 	Attack string `json:"attack"`
 	Count  uint64 `json:"count"`
@@ -44,15 +44,15 @@ type mallory struct {
 	app     *rig.Process
 	report  string // of its application
 	deedsAt string // that its plug-in writes
-	setUps  int    // that were commanded; known when it has stopped
+	setUps  int    // how many were commanded; known when mallory has stopped
 }
 
 const (
 	claimPause = 50 * time.Millisecond  // from one set-up with others' addresses to the next
-	setUpTime  = 250 * time.Millisecond // that a set-up with false addresses is given
+	setUpTime  = 250 * time.Millisecond // how long a set-up with false addresses goes on
 )
 
-// malice is what a trial's attack of a peer has been prepared with.
+// malice is what was prepared for a trial's attack by a peer.
 type malice struct {
 	plugins string            // folder of mallory's plug-ins
 	listens [2]netip.AddrPort // where alice's and bob's P2P plug-ins listen
@@ -60,7 +60,7 @@ type malice struct {
 	targets []*target         // of datagrams
 }
 
-// installHostilePeer compiles the plug-in and the applications, and gives mallory a folder of plug-ins with it.
+// installHostilePeer compiles the plug-in and the applications, and makes a folder of plug-ins for mallory with it.
 func (b *bed) installHostilePeer(ctx context.Context) error {
 	program := b.peerProgram("hostile-peer-" + b.transport)
 	if err := rig.Compile(ctx, program, "plugins/"+b.transport+"/hostile-peer", ""); err != nil {
@@ -77,7 +77,7 @@ func (b *bed) installHostilePeer(ctx context.Context) error {
 	return err
 }
 
-// peerProgram is where a program is, for all trials: it is compiled once.
+// peerProgram is the path of a program. It is compiled once for all trials.
 func (b *bed) peerProgram(name string) string {
 	return filepath.Join(filepath.Dir(b.house.Bin.Runtime), name)
 }
@@ -91,7 +91,7 @@ func (b *bed) startMallory(ctx context.Context, e evil, victims []*side, args ..
 		Name: "mallory", Domain: domain, Nodes: map[string]string{domain: b.node.URL},
 		Plugins: b.peer.plugins, Use: b.use(), Policy: "commanded",
 		More: "stubs:\n  " + b.transport + ":\n    hostile: " + string(message.Encode(e)) + "\n",
-		In:   append(behind(), "env", "PROTOFLY_PLUGINS__SANDBOX=off"), // its plug-in reports elsewhere than in its folder
+		In:   append(behind(), "env", "PROTOFLY_PLUGINS__SANDBOX=off"), // its plug-in's report is outside of the plug-in's folder
 	})
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (m *mallory) stop() {
 	m.b.result.figure("mallory_answered", did.Answered)
 }
 
-// ends notes, until stop, why a side says that mallory's connection is over, for each of her deeds.
+// ends notes, until stop, the side's reasons for the end of mallory's connections, for each of her attacks.
 func (m *mallory) ends(ctx context.Context, with *side) (stop func() map[int]string) {
 	ctx, cancel := context.WithCancel(ctx)
 	why := map[int]string{}

@@ -28,25 +28,26 @@ func peerAttacks() []attack {
 	}
 }
 
-// leastDeeds is how many attacks of a flooding peer a run plays at least. She is refused for longer after each that has ended
-// her connection; the transports' own tests play all of them.
+// leastDeeds is how many attacks of a flooding peer a run plays at least. After each one that has ended her connection, mallory
+// is refused for longer; the transports' own tests play all attacks.
 const leastDeeds = 3
 
-// endedByPeer is the reason that is given for a connection which the other side has ended.
+// endedByPeer is the reason of a connection that the other side has ended.
 const endedByPeer = "closed by the other side"
 
-// endures are attacks that a runtime need not end: honest peers that are slow, or say little, do the same for a while.
+// endures tells whether a runtime need not end an attack: honest peers that are slow, or send little, do the same for a while.
 func endures(attack string) bool {
 	return slices.Contains([]string{"nothing is read", "messages of one byte", "one byte at a time", "frames of nothing"}, attack)
 }
 
-// prepareFloods has bob ask for the direct connection: alice asks mallory for none, and so says longer how one has ended.
+// prepareFloods makes bob ask for the direct connection. So alice asks mallory for none, and her status shows for longer how
+// one has ended.
 func prepareFloods(ctx context.Context, b *bed) error {
 	b.policies[0] = "never"
 	return b.installHostilePeer(ctx)
 }
 
-// floodingPeer has mallory connect with alice again and again.
+// floodingPeer makes mallory connect with alice again and again.
 func floodingPeer(ctx context.Context, b *bed) (func(), error) {
 	m, err := b.startMallory(ctx, evil{Flood: true}, b.sides[:1], "-hungry")
 	if err != nil {
@@ -64,14 +65,14 @@ func floodingPeer(ctx context.Context, b *bed) (func(), error) {
 	}, nil
 }
 
-// judgeDeeds checks what the plug-in has done, and its effects.
+// judgeDeeds checks the plug-in's attacks, and their effects.
 func (m *mallory) judgeDeeds(whys map[int]string) {
 	list, err := m.deeds()
 	if err != nil {
 		m.b.result.fail("%v", err)
 	}
 	m.b.result.Cheats = map[string]uint64{}
-	ended := map[string]bool{} // by alice, or may go on
+	ended := map[string]bool{} // ended by alice, or an attack that may go on
 	for i, d := range list {
 		m.b.result.Cheats[d.Attack] += d.Count
 		why, known := whys[i]
@@ -94,7 +95,7 @@ func (m *mallory) judgeDeeds(whys map[int]string) {
 // silence is the shortest pause that the machine cannot have caused.
 const silence = time.Second
 
-// freePorts gives addresses of 127.0.0.1 at which nobody listens.
+// freePorts returns addresses of 127.0.0.1 at which nobody listens.
 func freePorts() (at [2]netip.AddrPort, err error) {
 	for i := range at {
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -107,7 +108,7 @@ func freePorts() (at [2]netip.AddrPort, err error) {
 	return at, nil
 }
 
-// prepareClaims has both plug-ins listen where mallory knows.
+// prepareClaims makes both plug-ins listen at addresses that mallory knows.
 func prepareClaims(ctx context.Context, b *bed) (err error) {
 	if b.peer.listens, err = freePorts(); err != nil {
 		return err
@@ -152,10 +153,11 @@ func claimingPeer(ctx context.Context, b *bed) (func(), error) {
 	}, nil
 }
 
-// leastNamed is in how many set-ups a run names addresses at least, where there are that many: others are refused before.
+// leastNamed is the least number of set-ups in which a run has to name addresses, if there were that many set-ups; others are
+// refused before.
 const leastNamed = 20
 
-// judgeNames looks whether set-ups with false addresses came as far as they were to.
+// judgeNames checks that set-ups with false addresses came as far as intended.
 func (m *mallory) judgeNames() {
 	list, err := m.deeds()
 	if err != nil || len(list) < min(m.setUps/2, leastNamed) || len(list) == 0 {
@@ -163,7 +165,7 @@ func (m *mallory) judgeNames() {
 	}
 }
 
-// path is the direct path between alice and bob as each has it, and since when.
+// path returns the direct path between alice and bob that each uses, and since when.
 func (b *bed) path(ctx context.Context) (p [2]struct {
 	door  message.URL
 	since time.Time

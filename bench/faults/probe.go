@@ -49,7 +49,7 @@ func (p *probes) stop() {
 	p.wg.Wait()
 }
 
-// answerTo is what only the one who was asked, and knows the marker, answers.
+// answerTo is the answer, which only the application that was asked can give, since it knows the marker.
 func (p *probes) answerTo(question string) string {
 	sum := sha256.Sum256([]byte(p.marker + question))
 	return hex.EncodeToString(sum[:])

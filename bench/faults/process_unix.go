@@ -12,7 +12,7 @@ import (
 // process is a process. It is not mistaken for a later one with the same number.
 type process struct {
 	pid  int
-	born string // "" where the system does not say
+	born string // "" if the system does not say
 }
 
 // identify notes which process has the number now.
@@ -37,7 +37,7 @@ func look(pid int) (state, born string) {
 		return "", ""
 	}
 	rest := string(text)
-	fields := strings.Fields(rest[strings.LastIndex(rest, ")")+1:]) // a name may have anything in it
+	fields := strings.Fields(rest[strings.LastIndex(rest, ")")+1:]) // a name may contain anything
 	if len(fields) < 20 {
 		return "", ""
 	}

@@ -25,7 +25,7 @@ type result struct {
 	Refused    uint64 `json:"refused,omitempty"` // not delivered, and the sender was told so
 	Pause      spread `json:"pause_ms"`
 	Recovered  spread `json:"recovered_ms"`
-	Claimed    uint64 `json:"claimed,omitempty"` // said to be delivered, of those that the sender asked about
+	Claimed    uint64 `json:"claimed,omitempty"` // reported as delivered, of the tracked messages
 	OK         bool   `json:"ok"`
 	Why        string `json:"why"` // why OK is false
 

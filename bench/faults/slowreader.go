@@ -15,20 +15,20 @@ import (
 
 const (
 	slowRate     = 10_000          // messages a second to the slow reader, by default
-	slowPause    = time.Second     // that it takes for each
+	slowPause    = time.Second     // that the slow reader takes for each
 	slowPadding  = 512             // bytes that each of these messages carries besides the rest
-	slowPatience = 2 * time.Second // for which its sender waits with a message
+	slowPatience = 2 * time.Second // for which the sender waits with a message
 	slowFill     = 20 * time.Second
 	otherRate    = 500 // messages a second between the other applications, both ways together
 	slowWindow   = 2 * time.Second
 )
 
-// slowBound is what a slow reader may cost each of the two runtimes at most: the ring of unacknowledged messages
+// slowBound is how many bytes a slow reader may cost each of the two runtimes: the ring of unacknowledged messages
 // (session.Options.RingBytes, 4 MiB) and the inbox (InboxBytes, 16 MiB) of one session.
 const slowBound = 20 << 20
 
-// slowReader has an application at bob's runtime read one message a second of those that one at alice's runtime sends as
-// fast as it may. The times of others' messages and the memory are compared with those of the same run without it.
+// slowReader makes an application at bob's runtime read one message a second, while one at alice's runtime sends as fast as it
+// can. Latencies of other messages, and the memory, are compared with those of the same run without the slow reader.
 func slowReader(ctx context.Context, b *bed) error {
 	if err := b.start(ctx, b.use()...); err != nil {
 		return err
@@ -48,7 +48,7 @@ func slowReader(ctx context.Context, b *bed) error {
 			return err
 		}
 	}
-	if err := wait(ctx, slowWindow); err != nil { // what starts is slower than what runs
+	if err := wait(ctx, slowWindow); err != nil { // programs are slower just after their start
 		return err
 	}
 	quiet := max(1, b.rounds/4)
@@ -61,7 +61,7 @@ func slowReader(ctx context.Context, b *bed) error {
 	if err != nil {
 		return err
 	}
-	for late := time.Now().Add(slowFill); loud.heldUp() == 0 && time.Now().Before(late); { // a slow machine fills slowly
+	for late := time.Now().Add(slowFill); loud.heldUp() == 0 && time.Now().Before(late); { // a slow machine takes longer to fill the queues
 		if err := wait(ctx, lookPause); err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func slowReader(ctx context.Context, b *bed) error {
 	if err := loud.end(ctx, settleTime); err != nil {
 		return err
 	}
-	after, err := b.windows(ctx, b.rounds-b.result.Rounds) // a machine is not the same at the end
+	after, err := b.windows(ctx, b.rounds-b.result.Rounds) // since the machine may be slower or quicker at the end
 	before.p99 = append(before.p99, after.p99...)
 	b.compare(before, during)
 	return err
@@ -103,7 +103,7 @@ func (b *bed) slowPair(ctx context.Context) (*flow, *slowpoke, error) {
 	return f, r, nil
 }
 
-// slowpoke pauses after each message, until it has to hurry.
+// slowpoke pauses after each message, until it is told to hurry.
 type slowpoke struct {
 	*flow
 	hurry chan struct{}
@@ -123,7 +123,7 @@ func (s *slowpoke) take(ctx context.Context, m hyperty.Received) {
 
 func (s *slowpoke) hurryUp() { s.once.Do(func() { close(s.hurry) }) }
 
-// phase is what was measured in some windows.
+// phase has the measurements of some windows.
 type phase struct {
 	p99    []time.Duration // of the other applications' messages, one a window
 	memory [2]int64        // bytes, at most, of each side's runtime
@@ -158,8 +158,8 @@ func (b *bed) windows(ctx context.Context, n int) (p phase, err error) {
 	return p, nil
 }
 
-// compare checks what the slow reader did to others. The medians of the windows are compared: a machine has better and
-// worse moments.
+// compare checks the slow reader's effect on others. It compares medians of the windows, since a machine has better and worse
+// moments.
 func (b *bed) compare(before, during phase) {
 	was, is := quantile(before.p99, 0.5), quantile(during.p99, 0.5)
 	b.result.figure("others_p99_before_ms", milliseconds(was))

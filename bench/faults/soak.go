@@ -54,7 +54,7 @@ func soaking(ctx context.Context, b *bed) error {
 	if err := s.rest(ctx); err != nil {
 		return err
 	}
-	base, err := s.measure(ctx)
+	base, err := s.gauges().measure(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,11 @@ func soaking(ctx context.Context, b *bed) error {
 	if err := s.rest(ctx); err != nil {
 		return err
 	}
-	after, err := s.measure(ctx)
+	after, err := s.gauges().measure(ctx)
 	if err != nil {
 		return err
 	}
-	s.judge(base, after)
+	s.compareFigures(base, after)
 	s.judgeBooks()
 	for name, n := range s.events {
 		b.result.figure(strings.ReplaceAll(name, " ", "_"), float64(n))
@@ -90,6 +90,15 @@ func (s *soak) quietTime() time.Duration {
 		return 5 * time.Minute
 	}
 	return 20 * time.Second
+}
+
+// gauges are those of the processes as they are now.
+func (s *soak) gauges() *gauges {
+	g := &gauges{dir: s.house.Dir, node: s.node, runtimes: s.runtimes, programs: map[string]*rig.Process{}, brief: s.duration < longSoak}
+	for _, a := range s.apps {
+		g.programs[a.name] = a.Process
+	}
+	return g
 }
 
 // begin starts everything.
@@ -239,5 +248,6 @@ func (s *soak) rest(ctx context.Context) error {
 // isQuiet tells whether the application has entered that everything is settled since its last message.
 func (s *soak) isQuiet(a *soaker) bool {
 	text, err := os.ReadFile(s.book(a))
-	return err == nil && strings.LastIndex(string(text), "\nquiet\n") > strings.LastIndex(string(text), "\nsent ")
+	lines := "\n" + string(text) // one that was started last begins with being quiet
+	return err == nil && strings.LastIndex(lines, "\nquiet\n") > strings.LastIndex(lines, "\nsent ")
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/protofly/protofly/bench/rig"
 )
 
 // figures are what is measured in quiet, by "process: what".
@@ -34,64 +36,82 @@ const (
 	threadRoom      = 6
 	dataRoom        = 2 << 20
 	logLines        = 10 // a minute, of each process
+	logLinesAMinute = ": log lines a minute"
 	logTime         = 20 * time.Second
 )
 
+// gauges take the figures of processes.
+type gauges struct {
+	dir      string // of the house
+	node     *rig.Node
+	runtimes []*rig.Runtime
+	programs map[string]*rig.Process // others, by name
+	brief    bool                    // memory has little time to come back
+}
+
 // measure takes all figures. Log lines are counted for some time.
-func (s *soak) measure(ctx context.Context) (figures, error) {
+func (g *gauges) measure(ctx context.Context) (figures, error) {
 	f := figures{}
-	before := s.lines()
+	before := g.lines()
 	began := time.Now()
 	if err := wait(ctx, logTime); err != nil {
 		return nil, err
 	}
-	for name, n := range s.lines() {
-		f[name+": log lines a minute"] = figure{is: float64(n-before[name]) / time.Since(began).Minutes()}
+	for name, n := range g.lines() {
+		f[name+logLinesAMinute] = figure{is: float64(n-before[name]) / time.Since(began).Minutes()}
 	}
-	s.process(f, "node", s.node.PID())
-	f["node: data bytes"] = figure{s.folder("node-" + domain), dataRoom}
-	for _, a := range s.apps {
-		s.process(f, a.name, a.PID())
+	g.process(f, "node", g.node.PID())
+	f["node: data bytes"] = figure{g.folder("node-" + domain), dataRoom}
+	for name, p := range g.programs {
+		g.process(f, name, p.PID())
 	}
-	for _, r := range s.runtimes {
-		s.process(f, r.Name, r.PID())
-		f[r.Name+": data bytes"] = figure{s.folder(r.Name), dataRoom}
-		st, err := r.Status(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("status of %s: %w", r.Name, err)
-		}
-		for _, p := range st.Plugins {
-			if p.PID != 0 {
-				s.process(f, r.Name+"'s "+p.Name, p.PID)
-			}
-		}
-		var lists map[string]json.RawMessage
-		text, err := json.Marshal(st)
-		if err == nil {
-			err = json.Unmarshal(text, &lists)
-		}
-		if err != nil {
+	for _, r := range g.runtimes {
+		g.process(f, r.Name, r.PID())
+		f[r.Name+": data bytes"] = figure{g.folder(r.Name), dataRoom}
+		if err := g.status(ctx, f, r); err != nil {
 			return nil, err
-		}
-		for name, list := range lists {
-			var entries []json.RawMessage
-			if json.Unmarshal(list, &entries) == nil {
-				f[r.Name+": "+name] = figure{is: float64(len(entries))}
-			}
 		}
 	}
 	return f, nil
 }
 
+// status takes the figures of a runtime's plug-ins, and the number of entries in each list of its status.
+func (g *gauges) status(ctx context.Context, f figures, r *rig.Runtime) error {
+	st, err := r.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("status of %s: %w", r.Name, err)
+	}
+	for _, p := range st.Plugins {
+		if p.PID != 0 {
+			g.process(f, r.Name+"'s "+p.Name, p.PID)
+		}
+	}
+	var lists map[string]json.RawMessage
+	text, err := json.Marshal(st)
+	if err == nil {
+		err = json.Unmarshal(text, &lists)
+	}
+	if err != nil {
+		return err
+	}
+	for name, list := range lists {
+		var entries []json.RawMessage
+		if json.Unmarshal(list, &entries) == nil {
+			f[r.Name+": "+name] = figure{is: float64(len(entries))}
+		}
+	}
+	return nil
+}
+
 // process takes the figures of a process. Where the system does not say them there are none.
-func (s *soak) process(f figures, name string, pid int) {
+func (g *gauges) process(f figures, name string, pid int) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	text, err := os.ReadFile(filepath.Join(dir, "status"))
 	if err != nil {
 		return
 	}
 	room := float64(memoryRoom)
-	if s.duration < longSoak {
+	if g.brief {
 		room = shortMemoryRoom
 	}
 	for line := range strings.Lines(string(text)) {
@@ -110,8 +130,8 @@ func (s *soak) process(f figures, name string, pid int) {
 
 // folder is the size of the files below a folder of the house, without programs: copies of the plug-ins, beside which nothing else
 // would be seen to grow.
-func (s *soak) folder(name string) (size float64) {
-	_ = filepath.WalkDir(filepath.Join(s.house.Dir, name), func(_ string, d fs.DirEntry, err error) error {
+func (g *gauges) folder(name string) (size float64) {
+	_ = filepath.WalkDir(filepath.Join(g.dir, name), func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return nil // files come and go
 		}
@@ -124,9 +144,9 @@ func (s *soak) folder(name string) (size float64) {
 }
 
 // lines counts the lines of each log.
-func (s *soak) lines() map[string]int {
+func (g *gauges) lines() map[string]int {
 	all := map[string]int{}
-	logs, _ := filepath.Glob(filepath.Join(s.house.Dir, "*.log"))
+	logs, _ := filepath.Glob(filepath.Join(g.dir, "*.log"))
 	for _, log := range logs {
 		if text, err := os.ReadFile(log); err == nil {
 			all[strings.TrimSuffix(filepath.Base(log), ".log")] = strings.Count(string(text), "\n")
@@ -135,24 +155,24 @@ func (s *soak) lines() map[string]int {
 	return all
 }
 
-// judge prints the figures, and compares those of after the kills with those of before.
-func (s *soak) judge(base, after figures) {
-	s.say("  %-42s %12s %12s", "in quiet", "before", "after")
+// compareFigures prints the figures, and compares those of after the case with those of before.
+func (b *bed) compareFigures(base, after figures) {
+	b.say("  %-42s %12s %12s", "in quiet", "before", "after")
 	for _, name := range slices.Sorted(maps.Keys(after)) {
-		b, a := base[name], after[name]
-		bound, verdict := b.is*1.05+a.room, ""
-		if strings.HasSuffix(name, "log lines a minute") {
+		was, is := base[name], after[name]
+		bound, verdict := was.is*1.05+is.room, ""
+		if strings.HasSuffix(name, logLinesAMinute) {
 			bound = logLines
 		}
-		if a.is > bound {
+		if is.is > bound {
 			verdict = "TOO MUCH"
-			s.result.late("%s: %.0f in quiet, %.0f before; at most %.0f", name, a.is, b.is, bound)
+			b.result.late("%s: %.0f in quiet, %.0f before; at most %.0f", name, is.is, was.is, bound)
 		}
-		s.say("  %-42s %12.0f %12.0f %s", name, b.is, a.is, verdict)
+		b.say("  %-42s %12.0f %12.0f %s", name, was.is, is.is, verdict)
 	}
 	for _, name := range slices.Sorted(maps.Keys(base)) {
 		if _, ok := after[name]; !ok && strings.HasSuffix(name, "memory bytes") {
-			s.result.fail("%s: it was there before, and has not come back", strings.TrimSuffix(name, ": memory bytes"))
+			b.result.fail("%s: it was there before, and has not come back", strings.TrimSuffix(name, ": memory bytes"))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/protofly/protofly/bench/rig"
 )
@@ -51,15 +50,30 @@ func TestBooks(t *testing.T) {
 
 // A figure may grow by 5 % and its room; log lines have a bound of their own.
 func TestFigures(t *testing.T) {
-	s := &soak{bed: &bed{result: &result{}, say: t.Logf, trial: trial{duration: time.Minute}}}
-	s.judge(figures{"a: sessions": {is: 2}, "a: threads": {100, 6}, "a: log lines a minute": {is: 50}},
+	b := &bed{result: &result{}, say: t.Logf}
+	b.compareFigures(figures{"a: sessions": {is: 2}, "a: threads": {100, 6}, "a: log lines a minute": {is: 50}},
 		figures{"a: sessions": {is: 2}, "a: threads": {111, 6}, "a: log lines a minute": {is: 10}})
-	if len(s.result.slow) > 0 {
-		t.Errorf("within bounds: %v", s.result.slow)
+	if len(b.result.slow) > 0 {
+		t.Errorf("within bounds: %v", b.result.slow)
 	}
-	s.judge(figures{"a: sessions": {is: 2}, "a: threads": {100, 6}, "b: memory bytes": {is: 1}},
+	b.compareFigures(figures{"a: sessions": {is: 2}, "a: threads": {100, 6}, "b: memory bytes": {is: 1}},
 		figures{"a: sessions": {is: 3}, "a: threads": {112, 6}, "a: log lines a minute": {is: 11}})
-	if len(s.result.slow) != 3 || len(s.result.wrong) != 1 {
-		t.Errorf("beyond bounds: %v, %v", s.result.slow, s.result.wrong)
+	if len(b.result.slow) != 3 || len(b.result.wrong) != 1 {
+		t.Errorf("beyond bounds: %v, %v", b.result.slow, b.result.wrong)
+	}
+}
+
+// An application is quiet that says so behind what it has sent last, also if it has sent nothing.
+func TestQuiet(t *testing.T) {
+	s := &soak{bed: &bed{house: rig.House{Dir: t.TempDir()}}}
+	a := &soaker{name: "alice", life: 1}
+	for text, want := range map[string]bool{"quiet\n": true, "seen x 1\nquiet\nseen x 2\n": true, "sent bob 1\n": false, "sent bob 1\nquiet\n": true,
+		"quiet\nsent bob 1\n": false, "": false} {
+		if err := os.WriteFile(s.book(a), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s.isQuiet(a) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 // switchTime is how long each way is used.
 const switchTime = 200 * time.Millisecond
 
-// switchWays has alice's runtime take another way every 200 ms: the relay, QUIC, WebRTC, and again. A connection is set
-// up anew each time, and the messages are on the relay until it is live.
+// switchWays makes alice's runtime use another way every 200 ms: the relay, QUIC, WebRTC, and again. A connection is set up
+// anew each time, and messages use the relay until it is live.
 func switchWays(ctx context.Context, b *bed) error {
 	b.policies = [2]string{"commanded", "never"}
 	if err := b.start(ctx, "quic", "webrtc"); err != nil {

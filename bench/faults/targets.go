@@ -11,17 +11,17 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// target counts what comes to an address that has nothing to do with anybody, by the port that it comes from.
+// target counts what comes to an address of a third party, by the port that it comes from.
 type target struct {
 	name   string // its address, as it is named to runtimes
 	third  bool   // a third party's, which may be named
 	socket *net.UDPConn
 	reader sync.WaitGroup
 
-	from map[uint16]reach.Amount // read when reader is done
+	from map[uint16]reach.Amount // to be read when the reader has ended
 }
 
-// newTarget listens at an address. What it counts is named name to runtimes, with the target's port.
+// newTarget listens at an address. Runtimes are given name as its host, with its port.
 func newTarget(ip netip.Addr, name string) (*target, error) {
 	socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
 	if err != nil {
@@ -40,7 +40,7 @@ func newTarget(ip netip.Addr, name string) (*target, error) {
 	return t, nil
 }
 
-// end ends it, and returns what has come from a port, and what from others.
+// end ends the target, and returns what has come from a port, and what from others.
 func (t *target) end(port uint16) (from, others reach.Amount) {
 	_ = t.socket.Close()
 	t.reader.Wait()
@@ -52,8 +52,8 @@ func (t *target) end(port uint16) (from, others reach.Amount) {
 	return t.from[port], others
 }
 
-// thirdParties are the hosts whose addresses are named, at some ports each. forbidden is how addresses are named that nobody may name,
-// and who gets what is sent there.
+// thirdParties are the hosts whose addresses are named, at some ports each. forbidden has names that no peer may use for an
+// address, and the address that gets what is sent there.
 var (
 	thirdParties = []string{"127.0.0.9", "127.0.0.10", "127.0.0.11", "127.0.0.12"}
 	forbidden    = []struct{ name, gets string }{
@@ -67,8 +67,8 @@ var (
 
 const thirdPorts = 4
 
-// prepareCandidates opens the targets. A peer may name third parties where loopback addresses are allowed, as they are at
-// alice's runtime, and at bob's if this machine has no others.
+// prepareCandidates opens the targets. A peer may name third parties if loopback addresses are allowed. They are at alice's
+// runtime, and at bob's if this machine has no other addresses.
 func prepareCandidates(ctx context.Context, b *bed) (err error) {
 	add := func(name, gets string, third bool) error {
 		t, err := newTarget(netip.MustParseAddr(gets), name)
@@ -102,7 +102,7 @@ func prepareCandidates(ctx context.Context, b *bed) (err error) {
 
 // hasNetwork tells whether runtimes on this machine find each other without loopback addresses.
 func hasNetwork() bool {
-	addresses, _ := net.InterfaceAddrs() // none: none
+	addresses, _ := net.InterfaceAddrs() // after an error there are none
 	for _, a := range addresses {
 		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
 			return true
@@ -111,7 +111,8 @@ func hasNetwork() bool {
 	return false
 }
 
-// allowance is what a runtime may send to hosts that do not answer because of one peer: at once, and again in each time.
+// allowance returns what a runtime may send, because of one peer, to hosts that do not answer: at once, and again in each
+// period.
 func allowance(transport string) (reach.Amount, time.Duration) {
 	usual := reach.Usual()
 	if transport == "webrtc" { // limits in its package transport
@@ -120,7 +121,7 @@ func allowance(transport string) (reach.Amount, time.Duration) {
 	return usual.Remote, usual.Refill
 }
 
-// aimingPeer has alice and bob sent candidates again and again.
+// aimingPeer makes mallory send candidates to alice and bob again and again.
 func aimingPeer(ctx context.Context, b *bed) (func(), error) {
 	var names []string
 	for _, t := range b.peer.targets {
@@ -138,7 +139,7 @@ func aimingPeer(ctx context.Context, b *bed) (func(), error) {
 	}, nil
 }
 
-// judgeTargets looks at what has come in the time that the attack has lasted.
+// judgeTargets checks what has come in the time that the attack has lasted.
 func (b *bed) judgeTargets(lasted time.Duration) {
 	var came, strict reach.Amount
 	for _, t := range b.peer.targets {

@@ -19,10 +19,10 @@ import (
 const (
 	thief      = "thief"         // a plug-in
 	daemonWord = "\x00daemon"    // an argument of the processes that it leaves
-	spoilFile  = "spoils"        // that it writes
-	minTries   = 100             // of it, at least
+	spoilFile  = "spoils"        // the report that it writes
+	minTries   = 100             // attempts of the thief, at least
 	keyFile    = "runtime.key"   // in the runtime's folder of data
-	endTime    = 6 * time.Second // that a runtime takes to end whatever its plug-ins do: 5 s are theirs
+	endTime    = 6 * time.Second // for a runtime to end, whatever its plug-ins do; 5 s of it are the plug-ins' time to end
 )
 
 // installThief gives alice's runtime a plug-in that steals and daemonises.
@@ -45,7 +45,7 @@ func installThief(ctx context.Context, b *bed) (err error) {
 
 func (b *bed) aliceData() string { return filepath.Join(b.house.Dir, "alice") }
 
-// stolen waits until the thief does harm. Afterwards it has tried everything, and got nothing.
+// stolen waits until the thief has begun. In the end it must have tried everything, and have got nothing.
 func stolen(ctx context.Context, b *bed) (func(), error) {
 	p, err := b.plugin(ctx, b.sides[0], thief)
 	if err != nil {
@@ -92,7 +92,7 @@ func (b *bed) pluginFile(name string) (text []byte, err error) {
 	for _, root := range b.pluginFolders() {
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, bad error) error {
 			if bad != nil || d.Name() != name {
-				return nil // it may just have gone
+				return nil // the file may just have been removed
 			}
 			text, err = os.ReadFile(path)
 			return filepath.SkipAll
@@ -104,8 +104,8 @@ func (b *bed) pluginFile(name string) (text []byte, err error) {
 	return text, err
 }
 
-// pluginFolders is where the folders and programs of alice's plug-ins are, while her runtime runs: where they have users of
-// their own that is elsewhere than with her data.
+// pluginFolders are the folders with the files and programs of alice's plug-ins, while her runtime runs. If the plug-ins have
+// users of their own, these are not with her data.
 func (b *bed) pluginFolders() []string {
 	folders := []string{filepath.Join(b.aliceData(), "plugins")}
 	if elsewhere, err := os.ReadFile(filepath.Join(folders[0], "sockets")); err == nil {
@@ -114,7 +114,7 @@ func (b *bed) pluginFolders() []string {
 	return folders
 }
 
-// programsIn is every process whose program lies in one of the folders, and how many of them are the thief's daemons.
+// programsIn returns every process whose program is in one of the folders, and how many of them are the thief's daemons.
 func (b *bed) programsIn(folders []string) (pids []int, daemons int, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

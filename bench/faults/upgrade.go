@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/core/catalogue"
 )
 
-// evilEvery is in how many rounds of upgrades one begins with a program that is not the one that was installed.
+// One of evilEvery rounds begins with a program that is not the one that was installed.
 const evilEvery = 10
 
 // upgrade replaces the plug-in of one side and then of the other by another version of it, and back, while messages
@@ -61,7 +61,7 @@ func upgrade(ctx context.Context, b *bed) error {
 			return err
 		}
 		took := time.Since(began)
-		if err := wait(ctx, 300*time.Millisecond); err != nil { // what follows the change is part of it
+		if err := wait(ctx, 300*time.Millisecond); err != nil { // also measure what follows the upgrade
 			return err
 		}
 		held := pause()
@@ -105,7 +105,7 @@ func (b *bed) ownPlugins(i int) (dir string, err error) {
 	return dir, os.CopyFS(dir, os.DirFS(b.house.Bin.Plugins))
 }
 
-// reload has the side's runtime use the plug-in as it is installed now.
+// reload makes the side's runtime use the plug-in that is installed now.
 func (s *side) reload(ctx context.Context, plugin string) (done api.Reloaded, err error) {
 	out, err := s.Command(ctx, "plugins", "reload", "--json", plugin)
 	if err == nil {
@@ -140,7 +140,7 @@ func (b *bed) refuseEvil(ctx context.Context, s *side, plugin string, next versi
 	return nil
 }
 
-// spoil replaces an installed program by one that would run (bytes after a program's end are ignored), but is another.
+// spoil replaces an installed program by a different one that would run: bytes after a program's end are ignored.
 func spoil(folder, plugin string) error {
 	dir, err := catalogue.Open(folder)
 	if err != nil {
@@ -161,7 +161,7 @@ func spoil(folder, plugin string) error {
 	return os.Rename(evil, d.Path)
 }
 
-// changed checks what is there after an upgrade.
+// changed checks the state after an upgrade.
 func (b *bed) changed(ctx context.Context, s *side, old process, done api.Reloaded, next version) {
 	after, err := b.plugin(ctx, s, done.Plugin)
 	switch {

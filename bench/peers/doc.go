@@ -3,8 +3,8 @@
 //
 //	cd bench/peers && go run . [-quick] [-only REGEX] [-json] [-svg FILE]
 //
-// It is a module of its own, so that nobody who builds Protofly downloads what it is compared with. It builds Protofly
-// from the checkout that it lies in; the receiver and the sender are roles of bench/speed.
+// It is a module of its own, so that a build of Protofly does not download the other systems. It builds Protofly from its own
+// checkout; the receiver and the sender are roles of bench/speed.
 //
 // # What is compared
 //
@@ -16,9 +16,9 @@
 // nats-server, both over TLS with a certificate that they pin. The server and the clients may keep as much waiting as it
 // takes to drop nothing.
 //
-// What is promised differs. Protofly's messages are sealed between the applications' runtimes, arrive once and in order,
-// and outlive their connection. A libp2p stream is sealed between both hosts and ends with its connection. NATS is sealed
-// as far as the server, which reads everything, and may drop messages: here one that is lost is an error.
+// The guarantees differ. Protofly's messages are sealed between the applications' runtimes, arrive once and in order, and
+// outlive their connection. A libp2p stream is sealed between both hosts and ends with its connection. NATS is sealed as
+// far as the server, which reads everything, and may drop messages: here one that is lost is an error.
 //
 // The rows are those of bench/speed. CPU and memory are of all processes that a contender needs, the server or the node
 // among them (of the node where messages go through it); allocations are of the two processes that have the applications.

@@ -17,7 +17,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// go-libp2p with its QUIC transport and one stream. Everything that works beside the stream and is not needed is off.
+// This file has go-libp2p with its QUIC transport and one stream. Its functions that the stream does not need are switched off.
 
 const libp2pProtocol protocol.ID = "/bench/1"
 

@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// contests are what is measured, and what has to hold.
+// contests returns the measurements and their demands.
 func contests(o *ours) []contest.Contest {
 	return []contest.Contest{
 		{Transport: "quic", Starters: []contest.Starter{o.protofly("quic"), libp2pStream()}, Rate: 10_000},
@@ -47,7 +47,7 @@ func contests(o *ours) []contest.Contest {
 	}
 }
 
-// run measures, and prints what it has found. ok: every demand is met.
+// run measures, and prints the results. ok says that every demand is met.
 func run(ctx context.Context, o contest.Options, rest []string, out io.Writer) (ok bool, err error) {
 	if len(rest) > 0 {
 		return false, fmt.Errorf("unknown argument %q", rest[0])

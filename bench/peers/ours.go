@@ -25,7 +25,7 @@ const (
 	ourDomain = "example.com"
 )
 
-// ours is Protofly, built from the checkout that this module lies in, and its Message Node.
+// ours is Protofly, built from this module's checkout, and its Message Node.
 type ours struct {
 	dir     string
 	node    *load.Process // runs the Message Node; its address is the node's URL
@@ -33,7 +33,7 @@ type ours struct {
 	made    atomic.Int64 // runtimes
 }
 
-// build builds everything into dir. What is not from this folder's checkout cannot be built.
+// build builds everything into dir, from the current folder's checkout.
 func build(ctx context.Context, dir string) (*ours, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", parent).Output()
 	if err != nil {
@@ -78,7 +78,7 @@ func command(ctx context.Context, dir, program string, args ...string) error {
 	return nil
 }
 
-// startNode starts the Message Node, behind a child of this program: so it ends however this program ends.
+// startNode starts the Message Node as a child of a child of this program, so that it ends however this program ends.
 func (o *ours) startNode(ctx context.Context) (err error) {
 	if o.node, err = load.Start(ctx, "Message Node", "role", "protofly-node", o.bin("msgnode"), filepath.Join(o.dir, "node")); err != nil {
 		return err
@@ -138,7 +138,7 @@ type runtimeOptions struct {
 	Peer, PeerRuntime          string `json:",omitempty"` // of a sender: the application and the runtime that it sends to
 }
 
-// protofly is two runtimes that use these P2P plug-ins; none: the relay.
+// protofly starts two runtimes that use these P2P plug-ins; without any they use the relay.
 func (o *ours) protofly(use ...string) contest.Starter {
 	return contest.Starter{Name: ourName, Start: func(ctx context.Context, p *contest.Pair) (err error) {
 		if len(use) == 0 {

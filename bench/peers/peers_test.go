@@ -56,7 +56,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What cannot be is an error, before anything is built.
+// Invalid options are an error, before anything is built.
 func TestRefused(t *testing.T) {
 	if _, err := run(t.Context(), contest.Options{Only: "("}, nil, io.Discard); err == nil {
 		t.Error("a filter that is none was taken")

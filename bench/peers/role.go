@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// roles are what this program is as a child: its command line is then "role", one of these names, and the role's own
-// arguments.
+// roles are the functions of this program as a child process. Its command line is then "role", one of these names, and the
+// role's arguments.
 func roles() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
 		"libp2p-receiver": libp2pReceiver,
@@ -34,7 +34,7 @@ func play(ctx context.Context, args []string) error {
 // say writes an error of a child to its standard error, which the parent shows if something fails.
 func say(err error) { fmt.Fprintln(os.Stderr, err) }
 
-// serveSender is a child that drives a connection until its parent has had enough.
+// serveSender runs the driver of a connection until the parent ends it.
 func serveSender(ctx context.Context, c load.Conn) error {
 	driver, run := load.Drive(c)
 	return beside(ctx, run, func() error {
@@ -42,7 +42,7 @@ func serveSender(ctx context.Context, c load.Conn) error {
 	})
 }
 
-// beside runs serve while run runs: run ends, and has ended, when serve has.
+// beside runs run and serve in parallel. When serve returns it ends run, and waits for it.
 func beside(ctx context.Context, run func(ctx context.Context) error, serve func() error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

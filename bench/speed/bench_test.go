@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// once builds for all tests whose sub-tests use it, in a folder of t's.
+// once returns a builder that builds once for all subtests of t.
 func once(t *testing.T) rig.Builder {
 	var lock sync.Mutex
 	var bin rig.Binaries
@@ -62,14 +62,14 @@ func TestRun(t *testing.T) {
 	t.Run("profiles", func(t *testing.T) { t.Parallel(); profiles(t, build, "^profile/(quic/100|webrtc/262144)$") })
 }
 
-// All profiles that there are.
+// All profiles.
 func TestLongProfiles(t *testing.T) {
 	longtest.Skip(t)
 	profiles(t, rig.Build, "^profile/")
 }
 
-// A run of a few rows with every contender, from the build to the list. What they come to is not judged here: the
-// machine may be busy.
+// A run of a few rows with every contender, from the build to the list. The figures are not checked, since the machine may be
+// busy.
 func rows(t *testing.T, build rig.Builder) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -118,7 +118,7 @@ func profiles(t *testing.T, build rig.Builder, only string) {
 	}
 }
 
-// What cannot be is an error, before anything is built.
+// Invalid options are an error, before anything is built.
 func TestRefused(t *testing.T) {
 	build := func(context.Context, string, []string) (rig.Binaries, error) {
 		t.Error("it is built")

@@ -36,7 +36,7 @@ func udpSocket() (*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = s.SetReadBuffer(socketBuffer) // as far as the system lets
+	_ = s.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = s.SetWriteBuffer(socketBuffer)
 	return s, nil
 }

@@ -1,5 +1,5 @@
-// Command configdoc writes what is generated of the configurations: docs/configuration.md, and what the bundled plug-ins say of
-// their options, for the runtime to have where they are not installed yet.
+// Command configdoc generates docs/configuration.md, and the bundled plug-ins' descriptions of their options, which the runtime
+// has where these plug-ins are not installed yet.
 //
 //go:generate go run .
 package main
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// generate is the files, by name; root is the folder of the project.
+// generate returns the contents of the files, by name; root is the folder of the project.
 func generate(ctx context.Context, root string) (map[string]string, error) {
 	files := map[string]string{}
 	var plugins []sdk.Descriptor
@@ -41,7 +41,7 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.Version = "" // it is not of the options
+		d.Version = "" // it has nothing to do with the options
 		plugins = append(plugins, d)
 		text, err := json.MarshalIndent(d, "", "  ")
 		if err != nil {
@@ -91,23 +91,23 @@ Both programs read their configuration in the same way. Defaults < file < enviro
 | command | what it does |
 |---|---|
 | ` + "`protofly config init [FILE]`" + ` | writes a commented file with every key at its default |
-| ` + "`protofly config check`" + ` | checks a configuration and what it needs on this machine; names every mistake at once; one that passes starts |
+| ` + "`protofly config check`" + ` | checks a configuration and what it needs on this machine; names every mistake at once; a program starts with one that passes |
 | ` + "`protofly config show [--origin]`" + ` | the effective configuration, secrets hidden; where each value comes from |
 
 ` + "`protofly-node`" + ` has the same three.
 
-**The file** (` + "`--config`" + `) is YAML: UTF-8 text of at most 1 MiB. Keys are in snake_case. An unknown key, a key that is there twice
-and a wrong type are errors, which name the line and the nearest key that there is. A key with nothing behind it counts as not there,
-but is an error where its default would trust more than nothing.
+**The file** (` + "`--config`" + `) is YAML: UTF-8 text of at most 1 MiB. Keys are in snake_case. An unknown key, a key that occurs twice
+and a wrong type are errors, which name the line and the most similar known key. A key without a value counts as not set,
+but is an error if its default would trust anybody.
 
 **Values.** A duration is written with its unit: ` + "`10s`, `250µs`, `24h`" + `. A size is a number of bytes, or ` + "`64KiB`, `4MiB`, `1GiB`" + `. A relative path
 is relative to the file's folder, in a variable or a flag to the current one; ` + "`~/`" + ` is the home folder.
 
 **The environment.** A variable is the program's prefix and the key in capitals, with two underscores between the levels:
 ` + "`p2p.policy` is `PROTOFLY_P2P__POLICY`, and `limits.queue` of the node `PROTOFLY_NODE_LIMITS__QUEUE`" + `. The items of a list are separated by commas,
-or written as ` + "`[a, b]`; `[]`" + ` is the empty list. An empty variable is as if it was not set, so that a template with nothing to fill in opens nothing.
+or written as ` + "`[a, b]`; `[]`" + ` is the empty list. An empty variable counts as not set, so that a template that had nothing to fill in allows nobody.
 
-**Old spellings** are taken for one version, with a warning that has the new one; both in one place are an error:
+**Old spellings** are accepted for one version, with a warning that names the new one; both in one place are an error:
 
 | old | new |
 |---|---|
@@ -122,11 +122,10 @@ const runtimeHead = `The file is ` + "`--config`, else `$PROTOFLY_CONFIG`, else 
 ` + "`domain: example.com`" + `. In a plug-in's name, variables have ` + "`_` for `-`: `PROTOFLY_STUBS__MSGNODE_WS__CA`" + `.
 
 A domain that neither ` + "`node` nor `nodes`" + ` names is asked at ` + "`https://<domain>/.well-known/protocolstub/default`" + `, which its node serves; its certificate must
-be one that the system trusts (or ` + "`SSL_CERT_FILE`), also where `msgnode-ws` has a `ca`" + `. What ` + "`trust.without_sessions`" + ` gives up is in
-[Guarantees](guarantees.md). ` + "`config show` leaves out `plugins.use` and `trust.pins`" + ` where they are not set, and has the options of the installed plug-ins in use;
-those of a plug-in that is not bundled are checked where it describes them ([Transports](transports.md)).
+be one that the system trusts (or ` + "`SSL_CERT_FILE`), also where `msgnode-ws` has a `ca`" + `. [Guarantees](guarantees.md#runtimes-without-sessions) says what ` + "`trust.without_sessions`" + ` gives up. ` + "`config show` leaves out `plugins.use` and `trust.pins`" + ` where they are not set, and has the options of the installed plug-ins in use;
+the options of a plug-in that is not bundled are checked if it describes them ([Transports](transports.md)).
 `
 
-const nodeHead = `The file is ` + "`--config`, else `$PROTOFLY_NODE_CONFIG`" + `; there need not be one: ` + "`protofly-node run --domain example.com --data state`" + `.
+const nodeHead = `The file is ` + "`--config`, else `$PROTOFLY_NODE_CONFIG`" + `; without a file, flags are enough: ` + "`protofly-node run --domain example.com --data state`" + `.
 Changes take a restart of the node. An external NATS cluster is in [NATS.md](../plugins/msgnode-ws/node/NATS.md).
 `

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// What is generated is what the programs' keys say now.
+// The generated files are those of the present keys.
 func TestGeneratedIsFresh(t *testing.T) {
 	root := filepath.Join("..", "..", "plugins")
 	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {

@@ -64,7 +64,7 @@ stubs.msgnode-ws.token in its configuration. Another key in the key's file takes
 	return c
 }
 
-// describe is a token for people.
+// describe returns a token's contents for people.
 func describe(t node.Token, domain string) string {
 	whom := "any number of runtimes"
 	switch {

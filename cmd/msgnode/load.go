@@ -22,7 +22,7 @@ func load(cmd *cobra.Command) (*config.Loaded, error) {
 	return l, nil
 }
 
-// loadAndWarn is load; it also writes to stderr which old spellings the configuration has.
+// loadAndWarn is load; it also warns on stderr of old spellings in the configuration.
 func loadAndWarn(cmd *cobra.Command, stderr io.Writer) (*config.Loaded, error) {
 	l, err := load(cmd)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// TestMain makes the test binary the node itself where it is asked to: real processes without a build.
+// TestMain runs the node itself if a test has started the test binary again: real processes without a build.
 func TestMain(m *testing.M) {
 	if os.Getenv("PROTOFLY_NODE_TEST_MAIN") != "" {
 		os.Unsetenv("PROTOFLY_NODE_TEST_MAIN")
@@ -75,7 +75,7 @@ func runNode(t *testing.T, args ...string) (cmd *exec.Cmd, url string) {
 	}
 }
 
-// connect joins as the runtime of a fixed key and returns how to ask.
+// connect joins as the runtime of a fixed key, and returns a function that sends requests.
 func connect(t *testing.T, url string) (ask func(kind message.Type, to message.URL, body string) string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -137,7 +137,7 @@ func connect(t *testing.T, url string) (ask func(kind message.Type, to message.U
 	}
 }
 
-// What a node has acknowledged is there after it was killed at that very moment.
+// What a node has acknowledged survives a kill at that very moment.
 func TestNothingIsLostByAKill(t *testing.T) {
 	data := t.TempDir()
 	var given []string
@@ -275,8 +275,7 @@ func TestConfigComesFromEverywhere(t *testing.T) {
 	}
 }
 
-// An empty variable is as if it were not set: it takes back no rule about who may use the node. An empty list in the file
-// is one.
+// An empty variable counts as not set, so it removes no rule about who may use the node. An empty list in the file is a rule.
 func TestEmptyVariablesWidenNothing(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "node.yaml")
 	if err := os.WriteFile(name, []byte("domain: file.org\ndata: /file\nadmit: {members: invited, revoked: [x]}\nexempt: []\n"), 0o600); err != nil {

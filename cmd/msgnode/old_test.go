@@ -34,7 +34,7 @@ func TestOldSpellings(t *testing.T) {
 	}
 }
 
-// What trusts more than nothing is never what an empty place means.
+// An empty value never means a default that trusts anybody.
 func TestNothingEmptyWidensTrust(t *testing.T) {
 	for _, c := range []struct{ text, variable, want string }{
 		{"admit:\n  members:\n", "", ":4: admit.members: it is empty: write anyone, listed or invited"},
@@ -52,7 +52,7 @@ func TestNothingEmptyWidensTrust(t *testing.T) {
 	}
 }
 
-// What config init writes is checked and starts, with nothing changed.
+// The file that config init writes passes the check and starts a node, unchanged.
 func TestInitStarts(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "node.yaml")
 	if out, err := program(t, "config", "init", "--domain", "example.com", "--data", filepath.Join(filepath.Dir(name), "state"), name).CombinedOutput(); err != nil {

@@ -74,7 +74,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// What nats-permissions prints is what a NATS server's configuration takes.
+// A NATS server accepts the output of nats-permissions as configuration.
 func TestPermissionsAreConfiguration(t *testing.T) {
 	out, err := program(t, "nats-permissions", "--domain", "example.com").Output()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 type traceFile struct {
 	mu   sync.Mutex
 	file *os.File
-	err  error // the first that a write had
+	err  error // the first error of a write
 }
 
 func openTrace(name string) (*traceFile, error) {

@@ -11,8 +11,8 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// exitCode is 2 where the command or the configuration is wrong, as protofly's is, so that whatever starts the
-// node need not start it again; and 1 where something has failed.
+// exitCode is 2 if the command or the configuration is wrong, so that a supervisor need not start the node again, and 1 if
+// something has failed. Those of protofly are the same.
 func exitCode(err error) int {
 	if errors.As(err, new(usageError)) {
 		return 2

@@ -123,7 +123,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// report prints a status as tables; now is what ages are measured from.
+// report prints a status as tables; ages are measured from now.
 type report struct {
 	w   *tabwriter.Writer
 	now time.Time
@@ -200,7 +200,7 @@ func (r report) age(t time.Time) string {
 	return r.now.Sub(t).Truncate(time.Second).String()
 }
 
-// table begins a table of n rows; there is none where n is 0.
+// table begins a table of n rows, if there are any.
 func (r report) table(n int, head ...any) {
 	if n > 0 {
 		fmt.Fprintln(r.w)
@@ -219,7 +219,7 @@ func (r report) row(cells ...any) {
 	fmt.Fprintln(r.w, strings.Join(texts, "\t"))
 }
 
-// specialUsers is the plug-ins for which the runtime explains their user.
+// specialUsers are the plug-ins whose user the runtime explains.
 func specialUsers(st api.Status) (list []api.Plugin) {
 	for _, p := range st.Plugins {
 		if strings.Contains(p.User, ": ") {
@@ -248,7 +248,7 @@ func heldUp(st api.Status) (list []held) {
 	return list
 }
 
-// wayTo is the way of the messages to a remote runtime; "" where there is no session with it.
+// wayTo is the way of the messages to a remote runtime; "" if there is no session with it.
 func wayTo(st api.Status, remote message.URL) api.Way {
 	for _, s := range st.Sessions {
 		switch {

@@ -22,7 +22,7 @@ const (
 )
 
 // cli is the command line, with what it reads and writes. Commands print through cobra's writers, which make the texts of
-// remote runtimes printable; only what is no text goes to out as it is.
+// remote runtimes printable; only what is not text goes to out unchanged.
 type cli struct {
 	in       io.Reader
 	out, err io.Writer
@@ -44,7 +44,7 @@ type engine interface {
 // starter starts a runtime.
 type starter func(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.Func) (engine, error)
 
-// usageArgs has a wrong number of arguments count as a mistake in the command.
+// usageArgs makes a wrong number of arguments a mistake in the command.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		err := check(cmd, args)

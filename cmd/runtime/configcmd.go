@@ -56,7 +56,7 @@ func ready(l *config.Loaded) error {
 	return errors.Join(errs...)
 }
 
-// confinable fails where the configuration requires that plug-ins are confined, or have user IDs of their own, and this system
+// confinable fails if the configuration requires that plug-ins are confined, or have user IDs of their own, and this system
 // cannot do it.
 func confinable(l *config.Loaded) error {
 	var errs []error

@@ -1,7 +1,7 @@
 // Command runtime is Protofly's runtime and its command line; it is built as protofly.
 //
 //	protofly run --config FILE        runs a runtime until it is told to end (SIGINT, SIGTERM)
-//	protofly config validate|show     checks a configuration; prints the effective one
+//	protofly config init|check|show    writes, checks, and prints a configuration
 //	protofly plugins list|install     the installed protostubs
 //	protofly plugins reload, profile  replace a plug-in while it is in use; measure it
 //	protofly status, path, trace      the state of a running runtime, which way a message would go, what the runtime does

@@ -38,7 +38,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(problems, "protofly: %v\n", err)
 		return exitUsage
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // told to end
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // ended by a signal
 		return exitOK
 	}
 	fmt.Fprintf(problems, "protofly: %v\n", err)
@@ -62,6 +62,6 @@ func (c *cli) root() *cobra.Command {
 		return usageError{fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(c.runCommand(), c.configCommand(), c.pluginsCommand(), c.statusCommand(), c.pathCommand(),
-		c.profileCommand(), c.traceCommand(), c.sendCommand(), c.listenCommand(), c.releaseCommand(), c.versionCommand())
+		c.profileCommand(), c.traceCommand(), c.sendCommand(), c.listenCommand(), c.releaseCommand(), c.findCommand(), c.watchCommand(), c.versionCommand())
 	return root
 }

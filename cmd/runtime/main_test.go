@@ -57,7 +57,7 @@ type shell struct {
 
 func newShell(t *testing.T) *shell {
 	home := t.TempDir()
-	t.Setenv("HOME", home) // no configuration of whoever runs the test
+	t.Setenv("HOME", home) // so that the tester's own configuration is not used
 	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	t.Setenv(hyperty.SocketVariable, "")
@@ -130,6 +130,10 @@ func TestUsage(t *testing.T) {
 		{"run", 2, "domain: it is required"},
 		{"run --domain example.com --log-level loud", 2, `log.level: want trace, debug, info, warn, error, not "loud"`},
 		{"run --config /nowhere.yaml", 2, "/nowhere.yaml"},
+		{"find now", 2, "unknown command"},
+		{"find", 1, "protofly run"},
+		{"watch", 2, "requires at least 1 arg(s)"},
+		{"watch bob", 2, "no scheme"},
 		{"status", 1, "protofly run"},
 		{"status --socket /nowhere/x.sock", 1, "/nowhere/x.sock"},
 	} {
@@ -177,7 +181,7 @@ func TestConfigCommands(t *testing.T) {
 	}
 }
 
-// A configuration that validates starts: a damaged key, damaged pins, and settings of plug-ins that nobody uses are found.
+// A configuration that passes the check starts: the check finds a damaged key, damaged pins, and settings of unused plug-ins.
 func TestValidateFindsWhatDoesNotStart(t *testing.T) {
 	s := newShell(t)
 	s.plugin("msgnode-ws", "node")
@@ -375,7 +379,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The first configuration of somebody who has none: init writes it, check and the others take it.
+// A first configuration: init writes it, and check and the other commands accept it.
 func TestConfigInit(t *testing.T) {
 	s := newShell(t)
 	s.plugin("msgnode-ws", "node")

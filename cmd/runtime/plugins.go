@@ -155,7 +155,7 @@ func (c *cli) installed(cmd *cobra.Command) ([]plugin, error) {
 	return all, err
 }
 
-// whole fails where a plug-in's program is not the one that was installed.
+// whole fails if a plug-in's program is not the one that was installed.
 func whole(d catalogue.Descriptor) error {
 	f, err := os.Open(d.Path)
 	if err != nil {
@@ -172,7 +172,7 @@ func whole(d catalogue.Descriptor) error {
 	return nil
 }
 
-// installed fails where a plug-in that a configuration uses is not installed, has changed, or is of the wrong kind.
+// installed fails if a plug-in that a configuration uses is not installed, has changed, or is of the wrong kind.
 func installed(l *config.Loaded) error {
 	cat, err := catalogue.Open(l.Plugins.Dir)
 	if err != nil {
@@ -213,7 +213,7 @@ func installed(l *config.Loaded) error {
 	return errors.Join(errs...)
 }
 
-// inUse is the P2P plug-ins that a configuration uses: the ones it names, else all that are installed.
+// inUse are the P2P plug-ins that a configuration uses: those that it names, else all that are installed.
 func inUse(l *config.Loaded) ([]string, error) {
 	if !l.UseAll {
 		return l.Plugins.Use, nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whatever strangers and plug-ins wrote: a terminal obeys none of it, and none of it pretends to be a line of its own.
+// Text of strangers and plug-ins, whatever it is, cannot control the terminal, and cannot look like a line of its own.
 func TestStrangersTextIsPrintable(t *testing.T) {
 	s := newShell(t)
 	socket := filepath.Join(s.home, "api.sock")

@@ -119,7 +119,7 @@ func (t *traceFile) write(e trace.Event) {
 	}
 }
 
-// flushing writes to the file at least every 100 ms, for whoever reads it meanwhile.
+// flushing writes to the file at least every 100 ms, so that it can be read meanwhile.
 func (t *traceFile) flushing() {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// outcomeTime is how long "send" waits by default for what becomes of the message. It is longer than a message may stay
+// outcomeTime is how long "send" waits by default for the message's outcome. It is longer than a message may stay
 // unacknowledged before it expires.
 const outcomeTime = 40 * time.Second
 

@@ -28,7 +28,7 @@ type Admin struct {
 	Host      Host
 }
 
-// About is what of a runtime does not change.
+// About is what does not change while a runtime runs.
 type About struct {
 	Runtime  message.URL
 	Domain   string
@@ -43,40 +43,40 @@ type Listeners interface {
 	Listened(to message.URL) bool
 }
 
-// Registry knows who is where. [registry.Registry] implements it.
+// Registry knows the runtimes, their addresses and the ways to them. [registry.Registry] implements it.
 type Registry interface {
 	Snapshot() registry.Status
-	// Explain is the way of a message to an address. It starts no set-up.
+	// Explain returns the route of a message to an address. It starts no set-up.
 	Explain(ctx context.Context, to message.URL) (bus.Route, error)
-	// Renew has every P2P connection over a plug-in set up again.
+	// Renew has every P2P connection of a plug-in set up again.
 	Renew(plugin string)
 }
 
 // Sessions are those with remote runtimes. [session.Sessions] implements it.
 type Sessions interface {
 	Snapshot() []session.State
-	// Again has sent once more what was under way by a path.
+	// Again sends once more the frames that were on their way by a path.
 	Again(path session.Path)
 }
 
 // Sessionless are the remote runtimes without sessions. [plainpeers.Peers] implements it.
 type Sessionless interface {
 	Snapshot() []plainpeers.Peer
-	// Allows refuses a runtime that the operator does not allow to be without a session.
+	// Allows returns an error if the operator does not allow messages with the runtime, which has no sessions.
 	Allows(remote message.URL) error
 }
 
 // Catalogue is the installed plug-ins. [catalogue.Catalogue] implements it.
 type Catalogue interface {
-	// Find is the plug-in of that name. The error says what to do.
+	// Find returns the plug-in of that name. The error says what to do.
 	Find(name string) (catalogue.Descriptor, error)
 }
 
 // Stubs are those that are deployed. [deployer.Deployer] implements it.
 type Stubs interface {
-	// Has tells whether a stub of that role is deployed there.
+	// Has tells whether a stub of that role is deployed at the address.
 	Has(stub message.URL, role sdk.Role) bool
-	// Plugin is an installed plug-in as the host runs it.
+	// Plugin returns an installed plug-in in the form that the host needs.
 	Plugin(entry catalogue.Descriptor) stubhost.Plugin
 }
 

@@ -29,7 +29,7 @@ const (
 	door  message.URL = "hyperty-runtime://a.example/r/p2prequester/1"
 )
 
-// runtime is the components that an Admin asks.
+// runtime stands for the components that an Admin asks.
 type runtime struct {
 	registry.Status
 	route   bus.Route
@@ -37,7 +37,7 @@ type runtime struct {
 	again   []session.Path
 	renewed []string
 	done    stubhost.Reloaded
-	broken  bool // the last reload was with a break
+	broken  bool // the last reload broke the connections
 }
 
 func (r *runtime) Listened(to message.URL) bool                            { return to == alice }
@@ -170,7 +170,7 @@ func TestReload(t *testing.T) {
 	if !r.broken || !slices.Equal(r.renewed, []string{"alpha"}) {
 		t.Errorf("with a break: %v; renewed: %q", r.broken, r.renewed)
 	}
-	if !slices.Equal(r.again, []session.Path{{Door: node, Stub: node}}) { // a P2P connection gets another door
+	if !slices.Equal(r.again, []session.Path{{Door: node, Stub: node}}) { // a P2P connection gets a new door instead
 		t.Errorf("sent again: %+v", r.again)
 	}
 	r.done = stubhost.Reloaded{}

@@ -1,5 +1,5 @@
 // Package admin answers the operator: what `protofly status`, `path`, `plugins reload` and `profile` ask of a running runtime.
 //
-// It keeps nothing. What it says is what the other components of core know at that moment, each by itself: an [Admin] asks
-// them one after the other, so a status is no snapshot of all of them together.
+// It keeps nothing. Its answers are what the other components of core know at that moment: an [Admin] asks them one after the
+// other, so a status is not a snapshot of all of them at the same time.
 package admin

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Path says which way a message to an address would go now; see [api.Backend].
+// Path returns the way that a message to an address would take at present; see [api.Backend].
 func (a *Admin) Path(ctx context.Context, to message.URL) (api.Path, error) {
 	if a.Bus.Listened(to) {
 		return api.Path{To: to, Way: api.WayLocal, Remote: a.About.Runtime, Why: "somebody in this runtime listens to it"}, nil

@@ -39,10 +39,10 @@ func (a *Admin) Reload(ctx context.Context, plugin string, restart bool) (api.Re
 	return r, nil
 }
 
-// moved is told that stubs run in the new process of a plug-in.
+// moved is called when stubs run in the new process of a plug-in.
 func (a *Admin) moved(plugin string, stubs []message.URL) {
 	for _, url := range stubs {
-		if a.Stubs.Has(url, sdk.RoleNode) { // the address is the same, what was under way is lost
+		if a.Stubs.Has(url, sdk.RoleNode) { // the stub's address is the same, but what was on its way is lost
 			a.Sessions.Again(session.Path{Door: url, Stub: url})
 		}
 	}

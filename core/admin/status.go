@@ -27,7 +27,7 @@ func (a *Admin) Status() api.Status {
 	return s
 }
 
-// known is what the Registry knows. A private data object is between a runtime and its stubs, and is nobody else's.
+// known adds what the Registry knows. Private data objects are left out: they concern only this runtime and its stubs.
 func (a *Admin) known(s *api.Status) {
 	known := a.Registry.Snapshot()
 	for _, h := range known.Hyperties {

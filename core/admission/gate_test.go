@@ -16,7 +16,7 @@ const (
 	carol message.URL = "hyperty-runtime://example.com/carol"
 )
 
-// at enters in the background and tells when that was, since the beginning; -1: never.
+// at enters in the background and returns when, counted from the beginning; -1: never.
 func at(ctx context.Context, g *Gate, who message.URL, stay time.Duration, wait *sync.WaitGroup) *time.Duration {
 	begin, in := time.Now(), time.Duration(-1)
 	wait.Go(func() {

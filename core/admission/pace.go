@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// bins is how many limits names share, by a hash of the name that nobody outside can compute.
+// bins is how many limits all names share, by a hash of the name that nobody outside can compute.
 const bins = 512
 
 // Rate is a rate limit: events per second, and a burst.
@@ -27,7 +27,7 @@ type Pace struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	by [bins]*rate.Limiter // nil: nobody yet
+	by [bins]*rate.Limiter // nil: no name with this hash has come yet
 }
 
 // NewPace makes a pace of a rate for each name and one for all of them.

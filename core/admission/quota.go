@@ -5,10 +5,10 @@ package admission
 type Quota struct {
 	All  int // of all accounts together
 	Each int // of one account
-	// Least, with All, shares what is free: an account may have at most half of what is still free, so that accounts that never
-	// give back leave something for others. But each account may have Least, while there is room.
+	// Least, with All, shares what is free: an account may have at most half of what is still free, so that accounts that
+	// never give back leave something for others. But each account may have Least, while there is room.
 	Least int
-	// Within also counts what is charged here, without a check of its limits: this quota is a part of it.
+	// Within is a quota that this one is a part of: it also counts what is charged here, without a check of its limits.
 	Within *Quota
 
 	used int
@@ -23,14 +23,14 @@ type Account struct {
 // Refusal is why a quota has no room.
 type Refusal int
 
-// The refusals. Where [FullAll] is the answer, there is room as soon as anybody gives something back.
+// The refusals. After [FullAll] there is room as soon as any account gives something back.
 const (
 	Room     Refusal = iota // none: there is room
 	FullEach                // the account has as much as it may
-	FullAll                 // all together have
+	FullAll                 // all accounts together have as much as they may
 )
 
-// Look tells whether n more may be charged to a.
+// Look tells whether n more may be charged to a, without charging them.
 func (q *Quota) Look(a *Account, n int) Refusal {
 	each := q.Each
 	if a.Each > 0 {
@@ -65,8 +65,8 @@ func (q *Quota) Add(a *Account, n int) {
 	}
 }
 
-// Used is what is charged now.
+// Used is what is charged at present.
 func (q *Quota) Used() int { return q.used }
 
-// Used is what is charged to a now.
+// Used is what is charged to a at present.
 func (a *Account) Used() int { return a.used }

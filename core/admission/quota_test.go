@@ -33,7 +33,7 @@ func TestAnAccountsOwnLimitComesFirst(t *testing.T) {
 	}
 }
 
-// Those that give nothing back leave room for the next, and each gets the least.
+// Accounts that give nothing back leave room for the next ones, and each gets at least Least.
 func TestWhatIsFreeIsShared(t *testing.T) {
 	q := Quota{All: 64, Each: 40, Least: 4}
 	for i, want := range []int{21, 14, 10, 6, 4, 4, 4, 1, 0} {

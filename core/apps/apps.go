@@ -19,7 +19,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Bus takes what hyperties post, and has their listeners. [bus.MessageBus] implements it.
+// Bus carries what hyperties post, and has their listeners. [bus.MessageBus] implements it.
 type Bus interface {
 	Handle(owner message.URL) *bus.Handle
 	ListenThrough(at message.URL, to minibus.Receiver) (stop func())
@@ -115,9 +115,20 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachme
 	return a, nil
 }
 
-// NodeLive is told that the Message Node of a domain is connected again. The node may have forgotten its subscriptions, so they are
-// made again.
+// NodeLive is called when the Message Node of a domain is connected again. The node may have forgotten the subscriptions of
+// this runtime, so they are made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
+
+// Follow has a component of the runtime follow the registrations of addresses, at most 1024: it gets what their Message Node says of
+// each at <address>/registration, by the listener that listen makes.
+func (all *Apps) Follow(who message.URL, addresses []message.URL, listen func(at message.URL) (stop func())) error {
+	return all.registrations.follow(who, addresses, listen)
+}
+
+// Unfollow ends that.
+func (all *Apps) Unfollow(who message.URL, addresses []message.URL) {
+	all.registrations.unfollow(who, addresses)
+}
 
 // Attachment connects one hyperty with the MessageBus.
 type Attachment struct {
@@ -137,7 +148,7 @@ func (a *Attachment) URL() message.URL { return a.url }
 // Post posts a message of the hyperty; see [inprocess.Attachment].
 func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 	if m.Type == message.Subscribe || m.Type == message.Unsubscribe {
-		if err := m.Check(); err != nil { // before anything is begun or ended for it
+		if err := m.Check(); err != nil { // before a listener is added or ended for it
 			return err
 		}
 		done, err := a.all.registrations.post(a.url, a.listen, m)
@@ -154,7 +165,7 @@ func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 
 // TryPost is Post without waiting; see [api.Attachment].
 func (a *Attachment) TryPost(m message.Message) error {
-	if m.To.IsBackEnd() { // Post may have something to do on the way, and a plug-in may be busy
+	if m.To.IsBackEnd() { // Post may have to wait, since a plug-in may be busy
 		return message.ErrWouldBlock
 	}
 	return a.bus.TryPost(&m)

@@ -24,12 +24,12 @@ const (
 	bob   message.URL = "hyperty://b.example/bob"
 )
 
-// around is a registry, a way out and what was done with them.
+// around is a registry and a way out, and notes what is done with them.
 type around struct {
 	mu      sync.Mutex
 	wg      sync.WaitGroup
 	left    []string // by the bus: type and address
-	asked   []string // in the runtime's own name
+	asked   []string // requests in the runtime's own name
 	gone    []message.URL
 	refuse  error // of VerifyLocal
 	tracker delivery.Tracker
@@ -71,7 +71,7 @@ func (a *around) request(_ context.Context, m message.Message) (message.Message,
 	return m.Respond(message.CodeOK, nil), nil
 }
 
-// did is what was asked in the background since it was last asked for.
+// did returns what was asked in the background since the last call.
 func (a *around) did() string {
 	a.wg.Wait()
 	a.mu.Lock()
@@ -105,7 +105,7 @@ func attach(t *testing.T, all *Apps, name string) (*Attachment, chan message.Mes
 	return a, got
 }
 
-// A hyperty posts in its own name, gets what is sent to its address, and leaves nothing behind.
+// A hyperty posts in its own name, gets the messages to its address, and leaves nothing behind.
 func TestAttach(t *testing.T) {
 	all, around := newApps(t)
 	a, got := attach(t, all, "alice")
@@ -158,7 +158,7 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-// Registrations are followed at their node as long as one hyperty does, and again when the node may have forgotten.
+// Registrations are followed at their node while a hyperty follows them, and again when the node may have forgotten it.
 func TestRegistrationsThatAreFollowed(t *testing.T) {
 	all, around := newApps(t)
 	a, gotA := attach(t, all, "alice")
@@ -212,7 +212,7 @@ func TestRegistrationsThatAreFollowed(t *testing.T) {
 	}
 }
 
-// A message that is not valid neither begins nor ends that a hyperty follows something.
+// A message that is not valid neither begins nor ends a subscription.
 func TestInvalidSubscriptions(t *testing.T) {
 	const at message.URL = "hyperty://b.example/bob/registration"
 	all, around := newApps(t)
@@ -232,7 +232,7 @@ func TestInvalidSubscriptions(t *testing.T) {
 	}
 }
 
-// A hyperty may follow so many registrations, and no more.
+// A hyperty may follow a limited number of registrations.
 func TestRegistrationsAreBounded(t *testing.T) {
 	all, _ := newApps(t)
 	c, _ := attach(t, all, "carl")

@@ -15,10 +15,10 @@ func (b *MessageBus) Arrive(ctx context.Context, remote, door message.URL, m mes
 	b.Accept(ctx, remote, &minibus.Delivery{Message: m})
 }
 
-// Accept takes a message that the runtime remote sent. It is delivered here or answered with 404; it is never sent on. A
+// Accept takes a message that the runtime remote sent. It delivers it here or answers it with 404, and never sends it on. A
 // malformed message is answered with 400, one with a `from` that is not the remote runtime's with 403. The receipt is settled
-// when the receiver has taken the message, or the message was answered. Accept waits while the inbox of the receiver is full,
-// until ctx ends. d is the caller's again when it has returned.
+// when the receiver has taken the message, or when it was answered. Accept waits while the inbox of the receiver is full,
+// until ctx ends. d belongs to the caller again when Accept has returned.
 func (b *MessageBus) Accept(ctx context.Context, remote message.URL, d *minibus.Delivery) {
 	m := &d.Message
 	if err := m.Check(); err != nil {
@@ -47,9 +47,9 @@ func (b *MessageBus) Accept(ctx context.Context, remote message.URL, d *minibus.
 	}
 }
 
-// TryAccept is Accept without waiting, for messages that have all the same but their IDs and bodies. It returns how many of
-// them, from the first, it has taken as Accept does. With the next one it would have to wait, and has done nothing; nor has
-// it with those behind that one. The deliveries are the caller's again when it has returned.
+// TryAccept is Accept without waiting, for messages that differ only in their IDs and bodies. It returns how many of them,
+// from the first, it has taken as Accept does. With the next one it would have to wait, so it has done nothing with that one
+// and those behind it. The deliveries belong to the caller again when it has returned.
 func (b *MessageBus) TryAccept(remote message.URL, run []minibus.Delivery) (taken int) {
 	for taken < len(run) {
 		n, more := b.tryAccept(remote, run[taken:])
@@ -60,7 +60,7 @@ func (b *MessageBus) TryAccept(remote message.URL, run []minibus.Delivery) (take
 	return taken
 }
 
-// tryAccept is TryAccept for the first messages of run: for as many as can be treated alike. more: the rest may be tried.
+// tryAccept is TryAccept for the first messages of run: as many as can be treated alike. more: the rest may be tried.
 func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (taken int, more bool) {
 	m := &run[0].Message
 	valid := 0
@@ -75,7 +75,7 @@ func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (take
 	}
 	if b.authority != nil {
 		if err := b.authority.TryVerify(remote, m.From); err != nil {
-			if errors.Is(err, message.ErrWouldBlock) { // it has to be asked for
+			if errors.Is(err, message.ErrWouldBlock) { // Verify would have to ask the Domain Registry
 				return 0, false
 			}
 			if taken, more = b.tryReject(remote, &run[0], forbidden(b.runtime, err)); more {
@@ -103,7 +103,7 @@ func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (take
 	return taken, taken == valid
 }
 
-// reject answers a message that is not delivered.
+// reject answers a message that is not delivered here.
 func (b *MessageBus) reject(ctx context.Context, remote message.URL, d *minibus.Delivery, err error) {
 	if d.Receipt.Refuse(d.Message, err) {
 		return
@@ -112,7 +112,7 @@ func (b *MessageBus) reject(ctx context.Context, remote message.URL, d *minibus.
 	d.Receipt.Refused(code(err))
 }
 
-// tryReject is reject without waiting. It takes one message, or none where its answer would have to wait.
+// tryReject is reject without waiting. It takes one message, or none if its answer would have to wait.
 func (b *MessageBus) tryReject(remote message.URL, d *minibus.Delivery, err error) (taken int, more bool) {
 	if d.Receipt.Refuse(d.Message, err) {
 		return 1, true
@@ -128,8 +128,8 @@ func (b *MessageBus) tryReject(remote message.URL, d *minibus.Delivery, err erro
 	return 1, true
 }
 
-// ArriveFromNode takes a message that a Message Node itself sent, through its stub: a response, or a notice. The
-// caller has checked that its `from` is a back end of that node's.
+// ArriveFromNode takes a message that a Message Node itself sent, through its stub: a response, or an event. The caller has
+// checked that its `from` is a function of that node.
 func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m message.Message) {
 	b.trace.Message(trace.Arrive, m, trace.Event{Via: stub})
 	if err := m.Check(); err != nil {
@@ -160,7 +160,7 @@ func (b *MessageBus) sayForged(remote message.URL, m *message.Message, err error
 	b.log.Warn("forged from refused", "runtime", remote, "from", m.From, "to", m.To, "error", err)
 }
 
-// code is the code of the response that err becomes.
+// code returns the code of the response that is made from err.
 func code(err error) int {
 	var known *message.ResponseError
 	if errors.As(err, &known) {
@@ -169,15 +169,15 @@ func code(err error) int {
 	return message.CodeError
 }
 
-// Answer tells the runtime remote why its message m was not done. A response is never answered, nor is a publication. Where
-// there is no way for the answer until ctx ends it is dropped.
+// Answer tells the runtime remote why its message m was refused. It answers neither responses nor publications. If there is
+// no way for the answer until ctx ends, it drops the answer.
 func (b *MessageBus) Answer(ctx context.Context, remote message.URL, m message.Message, err error) {
 	if b.answers(&m) {
 		b.sayUnanswered(remote, &m, b.out.Forward(ctx, answerRoute(remote), refusal(m, err), minibus.Receipt{}))
 	}
 }
 
-// answers tells whether the sender of m, at a remote runtime, is told why it was not done.
+// answers tells whether the sender of m, at a remote runtime, gets an answer if m is refused.
 func (b *MessageBus) answers(m *message.Message) bool {
 	return m.Type != message.Response && !m.Publication() && b.out != nil
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// benchSizes are the sizes of bodies, in bytes. To post a message moves none of them.
+// benchSizes are the sizes of bodies, in bytes. Posting a message copies none of them.
 var benchSizes = []int{100, 1 << 10, 16 << 10, 256 << 10}
 
 func bodyOf(n int) json.RawMessage {
 	return json.RawMessage(`{"value":"` + strings.Repeat("x", n-len(`{"value":""}`)) + `"}`)
 }
 
-// elsewhere is a world in which everybody else lives at one remote runtime, which takes everything at once.
+// elsewhere is a world in which all other addresses are at one remote runtime, which takes everything at once.
 type elsewhere struct {
 	outside
 	taken int
@@ -44,7 +44,7 @@ func openBench(b *testing.B) (*bus.MessageBus, *elsewhere) {
 	return m, &e
 }
 
-// counter counts what was taken, and has the benchmark wait for all of it.
+// counter counts the messages that were taken, and lets the benchmark wait for all of them.
 type counter struct {
 	n    atomic.Int64
 	want atomic.Int64 // 0: nobody waits yet
@@ -66,13 +66,13 @@ func (c *counter) wait(n int64) {
 	}
 }
 
-// Settled counts; it is for receipts.
+// Settled counts; receipts call it.
 func (c *counter) Settled(uint64, uint32, int) { c.one() }
 
 // Failed does not happen.
 func (c *counter) Failed(uint64, uint32, message.Message, error) {}
 
-// BenchmarkLocal posts to a listener in this runtime, up to its handler.
+// BenchmarkLocal posts to a listener in this runtime, and ends with its handler.
 func BenchmarkLocal(b *testing.B) {
 	for _, size := range benchSizes[:2] {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -93,7 +93,7 @@ func BenchmarkLocal(b *testing.B) {
 	}
 }
 
-// BenchmarkRemote posts to another runtime, up to the way out.
+// BenchmarkRemote posts to another runtime, and ends with the way out.
 func BenchmarkRemote(b *testing.B) {
 	for _, size := range benchSizes[:2] {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -114,7 +114,7 @@ func BenchmarkRemote(b *testing.B) {
 	}
 }
 
-// BenchmarkArrive takes what a remote runtime sent, without waiting as a session does, up to the listener's handler.
+// BenchmarkArrive takes what a remote runtime sent, without waiting as a session does, and ends with the listener's handler.
 func BenchmarkArrive(b *testing.B) {
 	for _, size := range benchSizes[:2] {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,13 +15,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Authority tells whose addresses are whose. The Registry implements it.
+// Authority says which addresses a component or a runtime may use. The Registry implements it.
 type Authority interface {
-	// VerifyLocal refuses where the component owner of this runtime may not post under from.
+	// VerifyLocal returns an error if the component owner of this runtime may not post under from.
 	VerifyLocal(owner, from message.URL) error
-	// Verify refuses where the runtime remote may not post under from. It may ask the Domain Registry.
+	// Verify returns an error if the runtime remote may not post under from. It may ask the Domain Registry.
 	Verify(ctx context.Context, remote, from message.URL) error
-	// TryVerify is Verify without waiting; [message.ErrWouldBlock].
+	// TryVerify is Verify, but returns [message.ErrWouldBlock] where Verify would wait.
 	TryVerify(remote, from message.URL) error
 }
 
@@ -31,13 +32,14 @@ type Options struct {
 	Timeout time.Duration // of a request; 0: minibus.DefaultTimeout
 	Log     hclog.Logger  // nil: none
 	Trace   *trace.Hub
-	Tracker Tracker // of the messages whose senders learn the outcome; nil: none
+	Tracker Tracker // of messages whose senders learn the outcome; nil: none
 }
 
 // Tracker learns the outcome of certain messages that are posted here. [delivery.Tracker] implements it.
 type Tracker interface {
-	// Receipt returns what goes with a message to its listeners in this runtime; the zero Receipt where the message is not tracked.
-	// It is called for every message, so its arguments are values: a pointer would move each message to the heap.
+	// Receipt returns the receipt that goes with a message to its listeners in this runtime; the zero Receipt if the message
+	// is not tracked. It is called for every message, so its arguments are values: a pointer would move each message to the
+	// heap.
 	Receipt(from message.URL, id message.ID) minibus.Receipt
 	// Here is the receipt with which a message of receipt r goes to a listener in this runtime. It is r where the message is tracked;
 	// else one by which the sender is told if its listener goes, and has not taken it.
@@ -52,6 +54,7 @@ type Tracker interface {
 // MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
 type MessageBus struct {
 	runtime   message.URL
+	hyperties message.URL // what the addresses of its ephemeral hyperties begin with
 	log       hclog.Logger
 	trace     *trace.Hub
 	tracker   Tracker
@@ -66,15 +69,16 @@ type MessageBus struct {
 	seed      maphash.Seed // of addresses
 
 	mu       sync.RWMutex
-	forwards map[message.URL][]*forward // never changed in place
+	forwards map[message.URL][]*forward // by address; a list is never changed in place
+	others   atomic.Int64               // how many forwards are of addresses that are not for subscribers; mu guards changes
 
-	subscribed atomic.Uint64 // how often somebody has
+	subscribed atomic.Uint64 // counts the subscriptions of remote runtimes
 }
 
 var _ message.Bus = (*MessageBus)(nil)
 
-// New makes a MessageBus. Before the first message leaves the house it must be told the way out, with
-// [MessageBus.Connect]. It must be closed.
+// New makes a MessageBus. [MessageBus.Connect] must be called before the first message leaves the runtime. The bus must be
+// closed.
 func New(o Options) *MessageBus {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
@@ -86,17 +90,19 @@ func New(o Options) *MessageBus {
 		seed:      maphash.MakeSeed(),
 		tracker:   o.Tracker,
 		runtime:   o.Runtime.Canonical(),
+		hyperties: o.Runtime.Canonical().Join("hyperty") + "/",
 		log:       o.Log,
 		trace:     o.Trace,
 		listeners: minibus.NewListeners(o.Inbox),
 		requests:  minibus.Requests{Timeout: o.Timeout},
 		forwards:  map[message.URL][]*forward{},
 	}
+	b.listeners.Below(b.above)
 	b.replies.init()
 	return b
 }
 
-// nobody asks about messages.
+// nobody is a Tracker that tracks no message.
 type nobody struct{}
 
 func (nobody) Receipt(message.URL, message.ID) minibus.Receipt { return minibus.Receipt{} }
@@ -104,7 +110,7 @@ func (nobody) Here(r minibus.Receipt) minibus.Receipt          { return r }
 func (nobody) Refused(*message.Message, error)                 {}
 func (nobody) Answered(message.URL, *message.Message)          {}
 
-// Outside is what a MessageBus needs of the rooms around it.
+// Outside is what a MessageBus needs of other components.
 type Outside struct {
 	Resolver  Resolver
 	Forwarder Forwarder
@@ -112,8 +118,8 @@ type Outside struct {
 	Ways      Ways // nil: each message's way is looked up
 }
 
-// Connect tells the bus the way out of the house. It is called once, before the bus is used: the Registry that
-// resolves is itself a component on this bus.
+// Connect gives the bus the way out of the runtime. It is called once, before the bus is used. New cannot have it: the
+// Registry, which resolves, is itself a component on this bus.
 func (b *MessageBus) Connect(o Outside) {
 	b.resolver, b.out, b.authority, b.ways = o.Resolver, o.Forwarder, o.Authority, o.Ways
 }
@@ -123,15 +129,33 @@ func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
 	return b.listeners.Listen(at, h)
 }
 
-// ListenApart is Listen for a listener that hands messages on to an application: responses do not wait behind the
-// messages that came before them, because the application may be waiting for just that response. h says itself when a message was taken.
+// ListenApart is Listen for a listener that passes messages on to an application: responses do not wait behind earlier
+// messages, because the application may be waiting for just that response. h settles the receipts itself.
+// If at is a hyperty's address, the listener gets the messages to the addresses below it too.
 func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop func()) {
 	return b.listeners.ListenApart(at, h)
 }
 
-// ListenThrough is Listen for a listener with a queue of its own: messages go there at once.
+// ListenThrough is Listen for a listener with a queue of its own: messages go there at once. As with ListenApart, those to addresses
+// below a hyperty's too.
 func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop func()) {
 	return b.listeners.ListenThrough(at, to)
+}
+
+// above is the address of the hyperty that at may be below; at itself where it is below none. What is for subscribers is for those alone.
+func (b *MessageBus) above(at message.URL) message.URL {
+	up := at
+	if !at.IsRuntime() {
+		up = at.Base()
+	} else if rest, ephemeral := strings.CutPrefix(string(at), string(b.hyperties)); ephemeral {
+		if end := strings.IndexByte(rest, '/'); end > 0 {
+			up = at[:len(at)-len(rest)+end]
+		}
+	}
+	if up != at && at.ForSubscribers() {
+		return at
+	}
+	return up
 }
 
 // Listened tells whether anybody in this runtime listens to the address.

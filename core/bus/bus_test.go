@@ -29,7 +29,8 @@ const (
 	nobody message.URL = "hyperty://example.com/nobody"
 )
 
-// outside is the world beyond the bus: bob is at away, nobody is unknown, and home's components own alice.
+// outside is everything around the bus: bob is at the runtime away, nobody has nobody's address, and home's components own
+// alice.
 type outside struct {
 	mu    sync.Mutex
 	sent  []message.Message
@@ -135,7 +136,7 @@ func TestNobodyKnowsIt(t *testing.T) {
 				t.Errorf("%s: %v, %v", to, m, err)
 			}
 		}
-		// A publication that nobody subscribed to is not an error, and a response is never answered.
+		// A publication without subscribers is not an error, and a response is never answered.
 		heard := 0
 		b.Listen(home+"/registry", func(context.Context, message.Message) { heard++ })
 		_ = b.Post(t.Context(), message.Message{Type: message.Update, From: home + "/registry", To: home + "/registry/changes"})
@@ -237,7 +238,7 @@ func TestOrderPerSenderAndReceiver(t *testing.T) {
 	<-done
 }
 
-// picky says that addresses of away belong to the runtime away, and waits for nobody.
+// picky says that addresses of the domain away belong to the runtime away, without waiting.
 type picky struct {
 	outside
 	asked atomic.Int32
@@ -255,7 +256,7 @@ func (p *picky) Verify(_ context.Context, remote, from message.URL) error {
 	return nil
 }
 
-// Messages that are tried together are taken as each would be by itself, as far as that waits for nobody.
+// Messages that are tried together are each taken as if they were tried alone, as far as that does not wait.
 func TestTryAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hub trace.Hub
@@ -310,8 +311,8 @@ func TestTryAccept(t *testing.T) {
 	})
 }
 
-// A response that another runtime, or another domain's node, sends in its own name is no answer to what somebody else was
-// asked, whatever its ID.
+// A response that another runtime, or another domain's node, sends in its own name does not answer a request to somebody
+// else, whatever its ID.
 func TestStrangersAnswerNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o outside

@@ -9,11 +9,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// deliver gives m to all listeners of its address: components here, remote runtimes that subscribed.
+// deliver gives m to all listeners of its address: components of this runtime and remote runtimes that subscribed.
 func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
-	b.mu.RLock()
-	forwards := b.forwards[m.To.Canonical()]
-	b.mu.RUnlock()
+	forwards := b.subscribers(m.To)
 	at := b.trace.Now() // what the listener does comes after it
 	n, err := b.listeners.Hand(ctx, m.To, m, b.here(&m, r))
 	if n > 0 {
@@ -21,7 +19,7 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.R
 	}
 	if err == nil && len(forwards) > 0 {
 		if n == 0 {
-			r.Taken() // nobody here listens: it is a publication to others
+			r.Taken() // without a listener here it is a publication to remote runtimes
 		}
 		n += b.publish(ctx, forwards, m)
 	}
@@ -59,8 +57,8 @@ func (b *MessageBus) local(ctx context.Context, m message.Message, r minibus.Rec
 	return err
 }
 
-// publish gives m to remote runtimes that subscribed, and returns how many there are. Those that have no room are waited for
-// when the others have it.
+// publish gives m to remote runtimes that subscribed, and returns their number. It gives it first to those that have room,
+// and then waits for the others.
 func (b *MessageBus) publish(ctx context.Context, to []*forward, m message.Message) int {
 	var full []*forward
 	for _, f := range to {

@@ -5,7 +5,8 @@
 //  1. to the request that waits for it, if it is a response;
 //  2. to all listeners of its address: components of this runtime ([MessageBus.Listen]) and remote runtimes
 //     that subscribed to it ([MessageBus.Forward]); a publication ends here even if nobody listens;
-//  3. to the way out of this runtime: the [Resolver] (the Registry) names the way, the [Forwarder] sends the message there.
+//  3. to the hyperty of this runtime whose address its own is below, and which listens there, or refuses it with 404;
+//  4. to the way out of this runtime: the [Resolver] (the Registry) names the way, the [Forwarder] sends the message there.
 //
 // A message that nobody can take is answered: with 404 where nobody knows the address, else with the error that the Resolver
 // has returned. A response is never answered.
@@ -13,9 +14,9 @@
 // # Where a message enters
 //
 // A message is validated ([message.Message.Check]) where it enters the bus, and nowhere behind that: the session and the ways
-// out rely on it. There the bus also asks the [Tracker], once, whether the message is tracked: somebody wants to know what
-// becomes of it. The Tracker gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The last
-// column says what happens to a message that is not valid, and where its receipt comes from if not from the Tracker:
+// out rely on it. There the bus also asks the [Tracker], once, whether the message is tracked, which means that its sender
+// learns its outcome. The Tracker gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The
+// last column says what happens to a message that is not valid, and where its receipt comes from if not from the Tracker:
 //
 //	Post, TryPost, Request, Reply  of the core's own components, which are trusted     the call returns an error
 //	From                           of a stub, whose `from` must be its own             the call returns an error
@@ -37,8 +38,9 @@
 // same call without Try, which validates the message again. A session calls TryAccept first. Where that would wait it calls
 // Accept in a goroutine for this receiver: so a receiver that is behind does not hold up the messages for others.
 //
-// The core's components answer with [MessageBus.Reply]. It does not wait: a runtime or a hyperty that asks and takes no answers
-// holds up nobody. A remote runtime that has subscribed and is behind misses publications, see [MessageBus.Forward].
+// The core's components answer with [MessageBus.Reply]. It does not wait: a runtime or a hyperty that sends requests and
+// takes no answers holds up nobody. A remote runtime that has subscribed and is behind misses publications, see
+// [MessageBus.Forward].
 //
 // # What becomes of a message
 //

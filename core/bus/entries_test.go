@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// entries are all ways by which a message that is posted here enters the bus.
+// entries are all calls by which a message that is posted here enters the bus.
 func (f *follower) entries() map[string]func(m message.Message) error {
 	return map[string]func(m message.Message) error{
 		"Post":           func(m message.Message) error { return f.bus.Post(f.Context(), m) },
@@ -25,7 +25,7 @@ func (f *follower) entries() map[string]func(m message.Message) error {
 	}
 }
 
-// asking is a Tracker that counts who is asked about.
+// asking is a Tracker that counts the questions about each message.
 type asking struct {
 	asked   []message.ID
 	receipt minibus.Receipt
@@ -39,8 +39,8 @@ func (w *asking) Here(r minibus.Receipt) minibus.Receipt { return r }
 func (w *asking) Refused(*message.Message, error)        {}
 func (w *asking) Answered(message.URL, *message.Message) {}
 
-// A message that is posted is asked about once, by whichever way it enters and leaves: to a listener, to the way out, by one that
-// is remembered, and where somebody watches it.
+// The Tracker is asked once about a message that is posted, by whichever call it enters and way it leaves: to a listener, to
+// the way out, by a remembered way, and while it is traced.
 func TestAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, watched := range []bool{false, true} {
@@ -51,7 +51,7 @@ func TestAskedOnce(t *testing.T) {
 			f := newFollower(t, &w)
 			f.bus.Listen(home+"/here", func(context.Context, message.Message) {})
 			for name, enter := range f.entries() {
-				for range 3 { // with the third a handle has a way, where nobody watches
+				for range 3 { // from the third one a handle has a way, unless messages are traced
 					for _, to := range []message.URL{home + "/here", bob} {
 						m := f.message(to)
 						w.asked = nil
@@ -73,7 +73,7 @@ func TestAskedOnce(t *testing.T) {
 	})
 }
 
-// malformed are messages that are refused everywhere, and what with.
+// malformed are messages that every entry refuses, and the errors.
 var malformed = map[string]struct {
 	change func(m *message.Message)
 	err    error
@@ -85,8 +85,8 @@ var malformed = map[string]struct {
 	"too large": {func(m *message.Message) { m.Body = []byte(`{"a":"` + strings.Repeat("x", message.MaxBody) + `"}`) }, message.ErrTooLarge},
 }
 
-// A message that is not valid is refused with the same error wherever it enters, also where a way is remembered, and nothing of
-// it goes on.
+// A message that is not valid is refused with the same error at each entry, also where a way is remembered, and is not passed
+// on.
 func TestMalformedAtEachEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w asking
@@ -130,7 +130,7 @@ func TestMalformedAtEachEntry(t *testing.T) {
 	})
 }
 
-// shut is a world where everybody would have to be waited for.
+// shut is a world in which every call would have to wait.
 type shut struct {
 	outside
 	waits bool // the Resolver does; else the way out
@@ -147,7 +147,8 @@ func (s *shut) TryForward(bus.Route, message.Message, minibus.Receipt) error {
 	return message.ErrWouldBlock
 }
 
-// Who tries gets nothing done where that would wait, and is told so; what waits does all of it then.
+// A call that begins with Try does nothing where it would have to wait, and says so; the same call without Try then does all
+// of it.
 func TestTryPostDoesAllOrNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, waits := range []bool{false, true} {
@@ -215,7 +216,8 @@ func TestTryPostAnswers(t *testing.T) {
 	})
 }
 
-// A caller's context that has ended bounds the wait and nothing else: what waits for nobody is done, and what is not done is told.
+// A context that has ended bounds the wait and nothing else: a call that need not wait succeeds, and any other returns an
+// error.
 func TestEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended, end := context.WithCancel(t.Context())

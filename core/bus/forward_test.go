@@ -23,7 +23,7 @@ func TestForwardToSubscribers(t *testing.T) {
 		publish := func() {
 			_ = b.Post(t.Context(), message.Message{Type: message.Update, From: home + "/registry", To: changes})
 		}
-		for range 10 { // the way out is stuck: the publisher must not be
+		for range 10 { // the way out is stuck, but the publisher must not be
 			publish()
 		}
 		synctest.Wait()
@@ -44,8 +44,8 @@ func TestForwardToSubscribers(t *testing.T) {
 	})
 }
 
-// A subscriber that takes nothing makes publishers wait for a moment once, and misses messages; when it takes them again the
-// last one comes behind what waited. What waits for it is bounded by bytes as well.
+// A subscriber that takes nothing makes publishers wait for a moment once, and misses messages. When it takes messages again,
+// the last one comes behind those that waited. What waits for it is bounded by bytes as well.
 func TestForwardToWhoIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := outside{block: make(chan struct{})}

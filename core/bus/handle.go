@@ -10,37 +10,37 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Handle is how a component outside of the core, such as an application, posts on the MessageBus. Of the addresses that it
-// posts to again and again it remembers the way, as long as the bus would come to the same again: then a message goes that
-// way at once. That is for the usual message alone, and while nobody watches; every other goes step by step, with the same
-// end. Its methods may be called from many goroutines.
+// Handle is how a component outside of the core, such as an application, posts on the MessageBus. For addresses that it posts
+// to repeatedly it remembers the way, while the bus would find the same one again: then a message takes that way at once.
+// This is for usual messages only (see usual), and while they are not traced; every other message takes all steps, with the
+// same result. Its methods may be called from many goroutines.
 type Handle struct {
 	bus   *MessageBus
 	owner message.URL
 	known [knownRoutes]known
 }
 
-// knownRoutes is how many addresses of one component are remembered, at most.
+// knownRoutes is the number of addresses that one component can have remembered.
 const knownRoutes = 8
 
-// known is one place of the addresses that are remembered. An address has one place, by its end. Whichever is there stays
-// until another one comes twice in a row, so that two that share a place do not drive each other out with every message.
+// known is one place for an address. The end of an address determines its place. The address in a place stays until another
+// one comes twice in a row, so that two that share a place do not drive each other out with every message.
 type known struct {
 	route atomic.Pointer[knownRoute]
-	next  atomic.Uint64 // the hash of the address that came last, where it was not there
+	next  atomic.Uint64 // the hash of the last address that came and is not the one in this place
 }
 
-// knownRoute is what is remembered of an address. It is not changed.
+// knownRoute is what is remembered of an address. It is never changed.
 type knownRoute struct {
 	to     message.URL
-	joined uint64 // of the bus, when nobody in this runtime listened to the address
+	joined uint64 // the bus's joined, when nobody in this runtime listened to the address
 	way    Way
 }
 
 // Handle makes the handle of the component owner.
 func (b *MessageBus) Handle(owner message.URL) *Handle { return &Handle{bus: b, owner: owner} }
 
-// Post is [MessageBus.From] for the component of the handle. m gets an ID where it has none, and is not kept.
+// Post is [MessageBus.From] for the component of the handle. It gives m an ID if it has none, and does not keep m.
 func (h *Handle) Post(ctx context.Context, m *message.Message) error {
 	named := !m.ID.IsZero()
 	r, err := h.bus.enter(m)
@@ -66,7 +66,7 @@ func (h *Handle) Post(ctx context.Context, m *message.Message) error {
 	return err
 }
 
-// TryPost is Post without waiting for anybody. Where it would have to, the error is [message.ErrWouldBlock].
+// TryPost is Post, but returns [message.ErrWouldBlock] where Post would wait.
 func (h *Handle) TryPost(m *message.Message) error {
 	named := !m.ID.IsZero()
 	r, err := h.bus.enter(m)
@@ -95,7 +95,7 @@ func (h *Handle) TryPost(m *message.Message) error {
 	return err
 }
 
-// way is the way to an address that is remembered here and holds; nil: there is none.
+// way returns the way to an address that is remembered here and still valid; nil: there is none.
 func (k *known) way(b *MessageBus, to message.URL) Way {
 	if r := k.route.Load(); r != nil && r.holds(b, to) {
 		return r.way
@@ -103,20 +103,20 @@ func (k *known) way(b *MessageBus, to message.URL) Way {
 	return nil
 }
 
-// holds tells whether the bus would have a message to the address go the way that is remembered.
+// holds tells whether the bus would send a message to the address by the remembered way.
 func (r *knownRoute) holds(b *MessageBus, to message.URL) bool {
 	return r.to == to && r.joined == b.joined() && r.way.Holds()
 }
 
-// stays notes that the address which is here has come again.
+// stays notes that the remembered address has come again.
 func (k *known) stays() {
 	if k.next.Load() != 0 {
 		k.next.Store(0)
 	}
 }
 
-// usual tells whether a message is one whose way may be known: from the component itself to its destination alone, and
-// nobody watches it. The types that it leaves out may end in this runtime.
+// usual tells whether a message may take a remembered way: its `from` is the component itself, it has crossed no stub yet
+// (Via), and it is neither tracked nor traced. The types that usual leaves out may end in this runtime.
 func (h *Handle) usual(m *message.Message, r minibus.Receipt) bool {
 	switch m.Type {
 	case message.Response, message.Subscribe, message.Unsubscribe:
@@ -125,7 +125,7 @@ func (h *Handle) usual(m *message.Message, r minibus.Receipt) bool {
 	return m.From == h.owner && len(m.Via) == 0 && r.By == nil && !h.bus.trace.Watched()
 }
 
-// place is where an address is remembered, if it is: near ones, as of numbered hyperties, differ in their ends.
+// place returns the place for an address. Similar addresses, as of numbered hyperties, differ in their ends.
 func (h *Handle) place(to message.URL) *known {
 	n := len(to)
 	if n < 2 {
@@ -134,27 +134,24 @@ func (h *Handle) place(to message.URL) *known {
 	return &h.known[(uint(n)+uint(to[n-1])+uint(to[n-2])*7)%knownRoutes]
 }
 
-// remember keeps the way to an address to which a usual message was just posted, if it was the second in a row and there
-// is one.
+// remember keeps the way to an address to which a usual message was just posted, if that was the second one in a row and
+// there is a way.
 func (h *Handle) remember(k *known, to message.URL) {
 	b := h.bus
 	if hash := maphash.String(b.seed, string(to)); b.ways == nil || k.next.Swap(hash) != hash {
 		return
 	}
-	r := &knownRoute{to: to, joined: b.joined()} // read first, so that a listener which joins from now on is noticed
+	r := &knownRoute{to: to, joined: b.joined()} // joined is read first, so that holds notices a listener that joins from now on
 	if r.way = b.ways.Way(h.owner, to); r.way != nil && b.passes(to) {
 		k.route.Store(r)
 	}
 }
 
-// joined is another number when somebody has begun to listen to an address, or subscribed to it.
+// joined changes when a component begins to listen to an address, or a remote runtime subscribes to one.
 func (b *MessageBus) joined() uint64 { return b.listeners.Joined() + b.subscribed.Load() }
 
-// passes tells whether this runtime has no part in messages to an address but to find the way for them: it is not one of
-// its components', nobody listens to it, and nobody has subscribed to it. That holds while joined is the same.
+// passes tells whether messages to an address pass this runtime: it is not an address of one of its components, nobody
+// listens to it, and nobody has subscribed to it. The answer is valid while joined is the same.
 func (b *MessageBus) passes(at message.URL) bool {
-	b.mu.RLock()
-	forwarded := len(b.forwards[at.Canonical()]) > 0
-	b.mu.RUnlock()
-	return !forwarded && !at.Within(b.runtime) && !b.listeners.Has(at)
+	return len(b.subscribers(at)) == 0 && !at.Within(b.runtime) && !b.listeners.Has(at)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ways are ways out, each of which holds until it is broken.
+// ways are ways out, each of which is valid until it is broken.
 type ways struct {
 	asked  []message.URL
 	none   bool
@@ -44,7 +44,7 @@ func (w *ways) Post(_ context.Context, m message.Message) error {
 	return w.err
 }
 
-// follower is alice's handle on a bus, whose ways are counted.
+// follower is alice's handle on a bus whose ways are counted.
 type follower struct {
 	*testing.T
 	ways  ways
@@ -68,7 +68,7 @@ func (f *follower) message(to message.URL) message.Message {
 	return message.Message{ID: message.NumberID(f.n), Type: message.Update, From: alice, To: to}
 }
 
-// follows posts a message and tells whether it went by the way that was remembered.
+// follows posts a message and tells whether it took the remembered way.
 func (f *follower) follows(m message.Message) bool {
 	f.Helper()
 	before := len(f.ways.posted)
@@ -89,7 +89,7 @@ func (f *follower) learn(to message.URL) {
 	f.Fatalf("no way to %s is remembered", to)
 }
 
-// The second message in a row to an address has its way remembered, and the next ones take it.
+// With the second message in a row to an address the way is remembered, and the next messages take it.
 func TestHandleRemembersAWay(t *testing.T) {
 	f := newFollower(t, nil)
 	defer f.bus.Close()
@@ -106,7 +106,7 @@ func TestHandleRemembersAWay(t *testing.T) {
 	}
 }
 
-// A way is left as soon as the bus might do something else, and the next one is found.
+// A way is not used any more as soon as the bus might do something else, and the next one is found.
 func TestHandleForgetsAWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFollower(t, nil)
@@ -136,7 +136,7 @@ func TestHandleForgetsAWay(t *testing.T) {
 	})
 }
 
-// Only a component's own message to its destination alone takes a remembered way, and only while nobody asks about it.
+// Only a usual message of the component itself takes a remembered way.
 func TestHandleLooksAtEveryMessage(t *testing.T) {
 	var tracked message.ID
 	f := newFollower(t, tracking(func(id message.ID) bool { return id == tracked }))
@@ -182,7 +182,7 @@ func TestHandleLooksAtEveryMessage(t *testing.T) {
 	}
 }
 
-// tracking asks about some messages.
+// tracking is a Tracker of some messages.
 type tracking func(id message.ID) bool
 
 func (w tracking) Receipt(_ message.URL, id message.ID) minibus.Receipt {
@@ -200,7 +200,7 @@ type taker struct{}
 func (taker) Settled(uint64, uint32, int)                   {}
 func (taker) Failed(uint64, uint32, message.Message, error) {}
 
-// Where a way is full the poster is told; where it has ended the message takes the next one.
+// If a way is full the caller is told; if it has ended the message takes the next one.
 func TestHandleAndAWayThatTakesNothing(t *testing.T) {
 	f := newFollower(t, nil)
 	defer f.bus.Close()
@@ -218,11 +218,11 @@ func TestHandleAndAWayThatTakesNothing(t *testing.T) {
 	}
 }
 
-// Two addresses with one place: whichever is there stays while they come in turn, and gives way to one that comes twice.
+// Two addresses share a place: the one in it stays while they come in turn, and is replaced by one that comes twice in a row.
 func TestHandlePlaces(t *testing.T) {
 	f := newFollower(t, nil)
 	defer f.bus.Close()
-	const one, other message.URL = "hyperty://example.com/1-carl", "hyperty://example.com/2-carl" // one place: the same end
+	const one, other message.URL = "hyperty://example.com/1-carl", "hyperty://example.com/2-carl" // the same end, so the same place
 	f.learn(one)
 	for range 5 {
 		if f.follows(f.message(other)) || !f.follows(f.message(one)) {

@@ -21,8 +21,8 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// house is a runtime with one application in its process: a bus and a session with the only other one, which takes and
-// gives frames as a plug-in would, at once.
+// house is a runtime with one application in its process: a bus, and a session with the only other house. Frames go from one
+// session to the other at once, without plug-ins.
 type house struct {
 	url      message.URL
 	app      *hyperty.Hyperty
@@ -85,7 +85,7 @@ func (h *house) Verify(context.Context, message.URL, message.URL) error { return
 
 func (h *house) TryVerify(message.URL, message.URL) error { return nil }
 
-// seat is the application's place in its house.
+// seat is the attachment of the house's application.
 type seat struct {
 	house *house
 	url   message.URL
@@ -100,7 +100,7 @@ func (s *seat) Post(ctx context.Context, m message.Message) error {
 }
 func (s *seat) PostTracked(context.Context, message.Message, func(hyperty.Outcome)) error { return nil }
 
-// neighbours are two houses, and what the second one's application has taken.
+// neighbours are two houses; got counts the messages that the second one's application has taken.
 func neighbours(tb testing.TB) (a, b *house, got *counter) {
 	a, b, got = newHouse(tb, "alice", 1), newHouse(tb, "bob", 2), newCounter()
 	for _, h := range []*house{a, b} {
@@ -125,8 +125,9 @@ func neighbours(tb testing.TB) (a, b *house, got *counter) {
 	return a, b, got
 }
 
-// BenchmarkApplicationToApplication is a message's whole way but for the plug-ins: from Post of an application in one
-// runtime's process to the handler of one in the other's, with the session between them. What is counted is both sides'.
+// BenchmarkApplicationToApplication is a message's whole walk without the plug-ins: from Post of an application in one
+// runtime's process to the handler of one in the other's, with the session between them. The allocations are those of both
+// sides.
 func BenchmarkApplicationToApplication(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -157,12 +158,12 @@ func TestAMessageAllocatesLittle(t *testing.T) {
 		}
 		got.wait(upTo)
 	}
-	post(n) // what lasts is there now
+	post(n) // what is allocated once exists now
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	post(2 * n)
 	runtime.ReadMemStats(&after)
-	if each := float64(after.Mallocs-before.Mallocs) / n; each > 2.5 { // 2 where the session has to put it aside, because the application is behind
+	if each := float64(after.Mallocs-before.Mallocs) / n; each > 2.5 { // 2 where the session has to keep the message, because the application is behind
 		t.Errorf("%.2f allocations a message in both runtimes together", each)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// enter is what every message that is posted here passes, once: it gets an ID where it has none, is validated, and it is asked
-// whether somebody watches it.
+// enter is what every message that is posted here passes once: it gets an ID if it has none, is validated, and the Tracker is
+// asked about it.
 func (b *MessageBus) enter(m *message.Message) (minibus.Receipt, error) {
 	b.requests.Number(m)
 	if err := m.Check(); err != nil {
@@ -29,7 +29,7 @@ func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
 	return b.post(ctx, m, r)
 }
 
-// TryPost is Post without waiting for anybody. Where it would have to, the error is [message.ErrWouldBlock].
+// TryPost is Post, but returns [message.ErrWouldBlock] where Post would wait.
 func (b *MessageBus) TryPost(m message.Message) error {
 	r, err := b.enter(&m)
 	if err != nil {
@@ -63,14 +63,11 @@ func (b *MessageBus) post(ctx context.Context, m message.Message, r minibus.Rece
 	return b.resolve(ctx, m, r)
 }
 
-// tryPost is TryPost for a message that has entered. Where its sender would have to be told that it was refused, that is left
-// to post: the sender may be slow to hear it.
+// tryPost is TryPost for a message that has entered. It leaves a message that is refused to post, which tells its sender:
+// that may have to wait.
 func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
-	b.mu.RLock()
-	forwarded := len(b.forwards[m.To.Canonical()]) > 0
-	b.mu.RUnlock()
-	if forwarded {
-		return message.ErrWouldBlock // to several, each of which may be behind
+	if len(b.subscribers(m.To)) > 0 {
+		return message.ErrWouldBlock // it is for several listeners, each of which may be behind
 	}
 	if b.requests.Answer(m) {
 		b.trace.Message(trace.Post, m, trace.Event{})
@@ -100,13 +97,13 @@ func (b *MessageBus) Request(ctx context.Context, m message.Message) (message.Me
 // ErrForged: the `from` of a message is not its owner's. The error also is a [*message.ResponseError] then.
 var ErrForged = errors.New("forged from")
 
-// forgedError is [ErrForged].
+// forgedError is an [ErrForged] with the response.
 type forgedError struct{ response *message.ResponseError }
 
 func (e forgedError) Error() string   { return e.response.Error() }
 func (e forgedError) Unwrap() []error { return []error{e.response, ErrForged} }
 
-// From carries a message of the component owner: a stub or an application. A `from` that is not owner's is refused by
+// From carries a message of the component owner: a stub or an application. It refuses a `from` that is not owner's with
 // [ErrForged].
 func (b *MessageBus) From(ctx context.Context, owner message.URL, m message.Message) error {
 	r, err := b.enter(&m)
@@ -137,7 +134,7 @@ func (b *MessageBus) verifyLocal(owner message.URL, m *message.Message) error {
 	return forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: message.Reason(err)}}
 }
 
-// resolve sends m out of the house.
+// resolve sends m out of this runtime.
 func (b *MessageBus) resolve(ctx context.Context, m message.Message, r minibus.Receipt) error {
 	if b.resolver == nil {
 		return fmt.Errorf("no way out for %s: the bus is not connected", m.To)
@@ -161,14 +158,15 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message, r minibus.R
 	return b.leave(ctx, route, m, r)
 }
 
-// tryResolve is resolve without waiting. What the Resolver or the Forwarder refuses is left to resolve: its sender is to be
-// told. So is everything while somebody watches: the steps are told of as they are taken, and the last may turn out to wait.
+// tryResolve is resolve without waiting. It leaves to resolve what the Resolver or the Forwarder refuses, since the sender
+// must be told; and everything while there is a watcher, since a step's event is made at once and the last step may turn out
+// to wait.
 func (b *MessageBus) tryResolve(m message.Message, r minibus.Receipt) error {
 	if b.resolver == nil || b.trace.Watched() {
 		return message.ErrWouldBlock
 	}
 	route, err := b.resolver.TryResolve(m)
-	if err != nil || route.Remote == "" || route.crossedBy(&m) { // "": a plug-in, which may be busy
+	if err != nil || route.Remote == "" || route.crossedBy(&m) { // without a Remote it is for a plug-in, which may be busy
 		return message.ErrWouldBlock
 	}
 	if b.out.TryForward(route, m, r) != nil {
@@ -177,8 +175,8 @@ func (b *MessageBus) tryResolve(m message.Message, r minibus.Receipt) error {
 	return nil
 }
 
-// leave hands m to the way out and tells its sender where that fails. It tells the caller instead, by its error, where the way
-// is full ([message.ErrBackpressure]) or ctx has ended: then m has not left.
+// leave passes m to the way out, and tells m's sender if that fails. It tells the caller instead, by its error, if the way is
+// full ([message.ErrBackpressure]) or ctx has ended: then m has not left.
 func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message, r minibus.Receipt) error {
 	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
 	err := b.out.Forward(ctx, route, m, r)

@@ -14,7 +14,7 @@ func (b *MessageBus) Undelivered(ctx context.Context, m message.Message, err err
 	b.tell(ctx, m, err, r)
 }
 
-// refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
+// refuse tells the sender of m why m was refused. It answers neither responses nor publications.
 func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
 	b.tell(ctx, m, err, minibus.Receipt{})
 }
@@ -31,7 +31,7 @@ func (b *MessageBus) tell(ctx context.Context, m message.Message, err error, r m
 	}
 }
 
-// refusal is the response that says err.
+// refusal makes the response with err.
 func refusal(m message.Message, err error) message.Message {
 	var known *message.ResponseError
 	if errors.As(err, &known) {

@@ -9,12 +9,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// replyTime is how long a reply waits until the asker has taken what was sent to it before.
+// replyTime is how long a reply waits until its receiver has taken the replies before it.
 const replyTime = 10 * time.Second
 
-// replies are the responses of the core's own components that are under way.
+// replies are the responses of the core's own components that are on their way.
 type replies struct {
-	lanes work.Jobs[message.URL] // by the asker
+	lanes work.Jobs[message.URL] // by the receiver
 	ctx   context.Context
 	end   context.CancelFunc
 

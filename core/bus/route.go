@@ -9,11 +9,11 @@ import (
 
 // Route is the Registry's answer to "which way does this message go?".
 type Route struct {
-	Stub   message.URL // the stub that carries it
+	Stub   message.URL // the stub that carries the message
 	Door   message.URL // the door it leaves by: Stub, or the p2p-connectionUrl of a Handler's connection
-	Remote message.URL // the runtime that it is for; "" for a back end of the Message Node
+	Remote message.URL // the runtime that it is for; "": a function of the Message Node
 	Direct bool        // a P2P connection, not a relay
-	Why    string      // for people: "protofly path" and the trace print it
+	Why    string      // the reason, for people: "protofly path" and the trace print it
 }
 
 // crossedBy tells whether m has come by the stub, or the door, by which it would leave.
@@ -21,37 +21,36 @@ func (r *Route) crossedBy(m *message.Message) bool { return m.Crossed(r.Stub) ||
 
 // Resolver finds the way for a message that has no local listener.
 type Resolver interface {
-	// Resolve may wait while it looks an address up. The error is a *message.ResponseError where the sender is to get a certain
-	// response; any other is answered with 500.
+	// Resolve may wait while it looks an address up. A *message.ResponseError becomes the response to the sender; any other
+	// error is answered with 500.
 	Resolve(ctx context.Context, m message.Message) (Route, error)
-	// TryResolve is Resolve without waiting; [message.ErrWouldBlock].
+	// TryResolve is Resolve, but returns [message.ErrWouldBlock] where Resolve would wait.
 	TryResolve(m message.Message) (Route, error)
 }
 
-// Forwarder takes messages out of the house. They have been validated. The receipt says who tracks a message, if anybody
-// does; it is not settled, but what becomes of the message is told to whom it names.
+// Forwarder takes messages out of this runtime. They have been validated. The receipt is not to be settled: it names the
+// tracker of the message, if it is tracked, which must be told the outcome.
 type Forwarder interface {
-	// Forward hands m to route. It waits while the way is full.
+	// Forward sends m by the route. It waits while the way is full.
 	Forward(ctx context.Context, route Route, m message.Message, r minibus.Receipt) error
-	// TryForward is Forward without waiting; [message.ErrWouldBlock].
+	// TryForward is Forward, but returns [message.ErrWouldBlock] where Forward would wait.
 	TryForward(route Route, m message.Message, r minibus.Receipt) error
 }
 
-// Ways says in advance which way messages go.
+// Ways finds ways that are valid for many messages.
 type Ways interface {
-	// Way is the way of messages from the component owner itself to an address that nobody in this runtime listens to: what
-	// Authority, Resolver and Forwarder would do with them. nil: nothing can be said in advance.
+	// Way returns the way of messages from the component owner itself to an address that nobody in this runtime listens to:
+	// by it they go as Authority, Resolver and Forwarder would have them go. nil: there is no such way.
 	Way(owner, to message.URL) Way
 }
 
-// Way is where messages leave the house, again and again. They have been validated, and are not tracked. Its methods may
-// be called from many goroutines.
+// Way takes messages out of this runtime, again and again. They have been validated, and are not tracked. Its methods may be
+// called from many goroutines.
 type Way interface {
-	// Holds tells whether it is still the way that messages would go.
+	// Holds tells whether the messages would still go this way.
 	Holds() bool
-	// Post hands m to the way. It waits while the way is full; [message.ErrBackpressure]. With any other error nothing has
-	// happened.
+	// Post sends m. It waits while the way is full; [message.ErrBackpressure]. With any other error nothing has happened.
 	Post(ctx context.Context, m message.Message) error
-	// TryPost is Post without waiting; [message.ErrWouldBlock].
+	// TryPost is Post, but returns [message.ErrWouldBlock] where Post would wait.
 	TryPost(m message.Message) error
 }

@@ -11,27 +11,29 @@ import (
 
 const (
 	maxForwardBytes = 4 << 20                // of the bodies that wait for one remote runtime that subscribed to one address
-	forwardPatience = 250 * time.Millisecond // how long a publication waits for those that have no room, together
+	forwardPatience = 250 * time.Millisecond // how long a publication waits for all subscribers without room together
 )
 
-// forward is a remote runtime's subscription to an address: what is sent there goes to it as well, through an inbox of its
-// own. One whose inbox stays full is behind until that is empty: nobody waits for it, and of what comes meanwhile only the
-// last message is kept, for then. Versions in the messages tell the subscriber that some are missing.
+// forward is a remote runtime's subscription to an address: messages to the address also go to the runtime, through an inbox
+// of its own. If the inbox stays full, the subscriber is behind until the inbox is empty: no publisher waits for it, and of
+// the messages meanwhile only the last one is kept, and sent then. By the versions in the messages the subscriber sees that
+// some are missing.
 type forward struct {
 	remote message.URL
-	box    message.URL // where its inbox is in listeners: a private address
+	box    message.URL // the inbox's address in listeners, a private one
 	stop   func()
-	space  chan struct{} // holds a token when a message has left the inbox
+	space  chan struct{} // gets a token when a message has left the inbox
 
 	mu     sync.Mutex
-	n      int // messages in the inbox, the one under way included
+	n      int // messages in the inbox, and the one that is being sent
 	bytes  int // of their bodies
 	behind bool
 	last   *message.Message // that came while it was behind
 	idle   chan struct{}    // closed when nothing is in the inbox; nil: nobody waits for that
 }
 
-// offer puts m into the inbox, or keeps it as the last one of a subscriber that is behind. It is false where there is no room.
+// offer puts m into the inbox, or keeps it as the last one of a subscriber that is behind. It returns false if there is no
+// room.
 func (f *forward) offer(l *minibus.Listeners, m *message.Message) bool {
 	own := f.lock()
 	defer own.unlock()
@@ -54,7 +56,7 @@ func (f *forward) lock() lockedForward {
 // unlock unlocks mu.
 func (f lockedForward) unlock() { f.mu.Unlock() }
 
-// put puts m into the inbox where there is room.
+// put puts m into the inbox if there is room.
 func (f lockedForward) put(l *minibus.Listeners, m *message.Message) bool {
 	if f.n > 0 && f.bytes+len(m.Body) > maxForwardBytes {
 		return false
@@ -63,14 +65,14 @@ func (f lockedForward) put(l *minibus.Listeners, m *message.Message) bool {
 	if full {
 		return false
 	}
-	if n > 0 { // else it has been ended
+	if n > 0 { // else the inbox has ended
 		f.n++
 		f.bytes += len(m.Body)
 	}
 	return true
 }
 
-// wait is offer that waits until ctx ends. Then the subscriber is behind.
+// wait is offer, but waits for room until ctx ends; then the subscriber is behind.
 func (f *forward) wait(ctx context.Context, l *minibus.Listeners, m *message.Message) {
 	for ctx.Err() == nil {
 		if f.offer(l, m) {

@@ -71,8 +71,8 @@ func checkFolder(dir string) error {
 	return err
 }
 
-// List is every installed plug-in, by name. The error is about the first descriptor that cannot be read; the others
-// are listed all the same.
+// List returns all installed plug-ins, by name. The error is about the first descriptor that cannot be read; the others are
+// listed all the same.
 func (c *Catalogue) List() ([]Descriptor, error) {
 	names, first := c.names()
 	var all []Descriptor
@@ -101,7 +101,7 @@ func (c *Catalogue) names() ([]string, error) {
 	return names, nil
 }
 
-// Find is the plug-in with the name. The error is a [*NotFoundError], or says what is wrong with its descriptor.
+// Find returns the plug-in with the name. The error is a [*NotFoundError], or says what is wrong with its descriptor.
 func (c *Catalogue) Find(name string) (Descriptor, error) {
 	if checkName(name) == nil {
 		d, err := c.read(name)
@@ -178,7 +178,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// nearest is the names that are most like name, at most three.
+// nearest returns the names that are most like name, at most three.
 func nearest(name string, names []string) []string {
 	var out []string
 	far := func(n string) int { return distance(name[:min(len(name), maxName)], n) }
@@ -191,7 +191,7 @@ func nearest(name string, names []string) []string {
 	return out[:min(len(out), 3)]
 }
 
-// distance is how many letters must change to turn a into b.
+// distance returns how many letters must change to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -16,7 +16,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// The test binary is the plug-in that is installed.
+// The test binary is also the plug-in that is installed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "--probe" {
 		probe(os.Args[2:])
@@ -49,7 +49,7 @@ func TestInstallAndFind(t *testing.T) {
 	if info, err := os.Stat(found.Path); err != nil || info.Mode()&0o111 == 0 {
 		t.Errorf("the executable: %v, %v", info, err)
 	}
-	// A changed program replaces it, and the old one goes.
+	// A changed program replaces the old one, which is removed.
 	changed := filepath.Join(t.TempDir(), "changed")
 	program, _ := os.ReadFile(self)
 	if err := os.WriteFile(changed, append(program, 0), 0o600); err != nil {
@@ -146,7 +146,7 @@ func FuzzDescriptor(f *testing.F) {
 	})
 }
 
-// Who may write in the directory decides what is run.
+// A user who may write in the directory decides which programs are run.
 func TestOpenDirectory(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no mode bits")

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ownGroup has the program killed together with what it has started.
+// ownGroup puts the program into a process group, so that it is killed together with the processes that it has started.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -16,7 +16,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
-// A program that is no plug-in and does not end takes what it has started with it.
+// A program that is not a plug-in and does not end is killed with the processes that it has started.
 func TestInstallLeavesNoProcess(t *testing.T) {
 	dir := t.TempDir()
 	program, note := filepath.Join(dir, "program"), filepath.Join(dir, "pid")
@@ -25,7 +25,7 @@ func TestInstallLeavesNoProcess(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	go func() { // ends it as soon as its child is there
+	go func() { // cancels as soon as its child runs
 		defer cancel()
 		for ctx.Err() == nil {
 			if _, err := os.Stat(note); err == nil {
@@ -34,7 +34,7 @@ func TestInstallLeavesNoProcess(t *testing.T) {
 			<-time.After(10 * time.Millisecond)
 		}
 	}()
-	// Not confined: it writes down whom it has started.
+	// It is not confined: it writes down the ID of its child.
 	if _, err := (Installer{Sandbox: sandbox.Off}).Install(ctx, program, filepath.Join(dir, "installed")); err == nil {
 		t.Fatal("it was installed")
 	}
@@ -56,7 +56,7 @@ func TestInstallLeavesNoProcess(t *testing.T) {
 	t.Error("a process that it has started is left")
 }
 
-// running tells whether there is such a process that is not dead already.
+// running tells whether a process with that ID runs.
 func running(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return false

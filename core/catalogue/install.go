@@ -79,7 +79,7 @@ func (i Installer) install(ctx context.Context, binary, dir string) (d Descripto
 		return d, err
 	}
 	if old.Executable != "" && old.Executable != d.Executable {
-		_ = os.Remove(old.Path) // a host that runs it has a copy of its own
+		_ = os.Remove(old.Path) // a host that runs it has its own copy
 	}
 	return d, nil
 }
@@ -101,7 +101,7 @@ func copyProgram(binary, dir string) (path string, sum []byte, err error) {
 	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
 		return "", nil, errors.Join(err, errors.New("it is not a file"))
 	}
-	// A process that is started meanwhile would hold the copy open for writing, and then nobody could run it.
+	// A process that is started meanwhile would hold the copy open for writing, so that it could not be run.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	out, err := os.CreateTemp(dir, ".install-*"+programSuffix())
@@ -182,7 +182,7 @@ func run(cmd *exec.Cmd, confined bool, policy sandbox.Policy) (err error) {
 		if err = cmd.Start(); err != nil {
 			return
 		}
-		_ = sandbox.Limit(cmd.Process.Pid, sandbox.Limits{FileSize: describeFile, OpenFiles: describeFiles}) // else it has ended
+		_ = sandbox.Limit(cmd.Process.Pid, sandbox.Limits{FileSize: describeFile, OpenFiles: describeFiles}) // an error: the process has ended
 		err = cmd.Wait()
 	})
 	return err

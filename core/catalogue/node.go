@@ -29,7 +29,7 @@ const (
 // domain that the operator has named. A domain on this machine's loopback ("localhost:8080"), where that is allowed, may publish by
 // plain HTTP and name a plain WebSocket.
 //
-// The domain chooses the URL. So whoever connects to it has to apply the same rule to its address.
+// The domain chooses the URL. So whatever connects to it must check its address by the same rule.
 func NodeAddress(ctx context.Context, domain string, within *networks.Allowed) (string, error) {
 	at, err := descriptors{within}.nodeAddress(ctx, domain)
 	switch {

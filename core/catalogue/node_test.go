@@ -67,7 +67,7 @@ func TestNodeAddress(t *testing.T) {
 
 const goodNode = `{"name":"default","type":"node","configuration":{"url":"wss://node.example.com/protofly"}}`
 
-// victim is a service of this machine; asked counts who connects to it.
+// victim is a server on this machine; asked counts the connections to it.
 func victim(t *testing.T, secure bool) (domain string, asked *atomic.Int32) {
 	t.Helper()
 	asked = &atomic.Int32{}
@@ -87,8 +87,8 @@ func victim(t *testing.T, secure bool) (domain string, asked *atomic.Int32) {
 	return s.Listener.Addr().String(), asked
 }
 
-// A domain that a stranger made up has nothing of this machine or its networks connected to, in whatever form it names
-// it, by name too.
+// A domain that a stranger made up cannot make the runtime connect to this machine or its networks, in whatever form it names
+// them, by name too.
 func TestNodeAddressConnectsNowhereElse(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		domain, asked := victim(t, secure)
@@ -110,7 +110,7 @@ func TestNodeAddressConnectsNowhereElse(t *testing.T) {
 	}
 }
 
-// A domain cannot send the runtime on to another host.
+// A domain cannot redirect the runtime to another host.
 func TestNodeAddressFollowsNobodyElsewhere(t *testing.T) {
 	other, asked := victim(t, false)
 	to := "http://" + other + "/"
@@ -145,7 +145,7 @@ func TestNodeAddressFollowsNobodyElsewhere(t *testing.T) {
 	}
 }
 
-// Nothing is asked or read without TLS but on this machine's loopback, whatever the rule allows.
+// Nothing is read without TLS but from this machine's loopback, whatever the rule allows.
 func TestNodeAddressNeedsTLS(t *testing.T) {
 	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -155,14 +155,14 @@ func TestNodeAddressNeedsTLS(t *testing.T) {
 	defer s.Close()
 	s.Config.ErrorLog = quiet
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-	// Linux takes it for this machine's loopback; it is no name of it.
+	// Linux connects to this machine's loopback by it, but it is not an address of the loopback.
 	at, err := NodeAddress(t.Context(), "0.0.0.0:"+port, allowed(t, "loopback", "0.0.0.0/8"))
 	if err == nil || asked.Load() != 0 {
 		t.Errorf("%q, %v, asked %d times", at, err, asked.Load())
 	}
 }
 
-// What a domain answers costs no more than its bound.
+// The cost of a domain's answer is bounded.
 func TestNodeAddressIsBounded(t *testing.T) {
 	answer := func(http.ResponseWriter) {}
 	var sent atomic.Int64
@@ -188,7 +188,7 @@ func TestNodeAddressIsBounded(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if <-ended; sent.Load() > 16<<20 { // what the system's buffers take is no matter of the runtime's
+	if <-ended; sent.Load() > 16<<20 { // what is in the system's buffers does not count
 		t.Errorf("%d bytes of an answer were read", sent.Load())
 	}
 	c := (descriptors{allowed(t, "public")}).client(&url.URL{Scheme: "https", Host: "example.com"})
@@ -197,7 +197,7 @@ func TestNodeAddressIsBounded(t *testing.T) {
 	}
 }
 
-// The address that a domain names is read by the same rule.
+// The address that a domain names is checked by the same rule.
 func TestNodeAddressNamed(t *testing.T) {
 	for at, within := range map[string]*networks.Allowed{
 		"ws://127.0.0.1:4433/protofly": allowed(t, "public"), "ws://localhost/": allowed(t, "public", "private"),

@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// probe is a stranger's program that is asked what it is: it says so, and what else it could do meanwhile. It is told of a
-// secret file, a folder, an address where somebody listens, and a socket.
+// probe is an unknown program that is asked to describe itself. It does, and also prints what else it could do. It gets the
+// paths of a secret file and a folder, an address where a server listens, and a socket.
 func probe(args []string) {
 	secret, folder, address, socket := args[0], args[1], args[2], args[3]
 	var could []string
@@ -45,8 +45,8 @@ func probe(args []string) {
 	_ = json.NewEncoder(os.Stdout).Encode(sdk.Descriptor{Name: "probe", Version: "1", Kind: sdk.KindP2P, About: strings.Join(could, ", ")})
 }
 
-// A program that is to be installed is asked what it is inside the sandbox: it reads and writes nothing of the user's and
-// reaches nobody. Where the sandbox is switched off it could.
+// A program that is to be installed is asked for its description inside the sandbox: it reads and writes no files of the user
+// and connects to nothing. If the sandbox is switched off it can.
 func TestInstallIsConfined(t *testing.T) {
 	if _, err := sandbox.Available(); err != nil {
 		t.Skip(err)

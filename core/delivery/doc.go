@@ -1,9 +1,9 @@
 // Package delivery reports the outcome of messages: whether a message was delivered, was refused, has expired or is in doubt.
 //
-// A [Tracker] keeps the tracked messages: those whose senders asked for the outcome. Several parts of the core may learn it:
-// the MessageBus (a listener in this runtime has taken it; nobody has the address), the session (the remote runtime's
-// listener has taken it; it was given up), the Message Node's stub (an answer to a message that left without a session).
-// The first report counts, and the sender gets exactly one outcome for each message.
+// A [Tracker] keeps the tracked messages: those whose senders asked for the outcome. Several parts of the core may report it:
+// the MessageBus (a listener in this runtime has taken the message, or nobody has the address), the session (the remote
+// runtime's listener has taken it, or it was given up), the Message Node's stub (an answer to a message that left without a
+// session). The first report counts, and the sender gets exactly one outcome for each message.
 //
 // [Refusals] answers messages that nobody will take: it sends each sender the response with the code of the refusal. A remote
 // runtime that refuses says so in the session, of the very messages that it was given ([session.Rejected]). Their senders are
@@ -20,5 +20,5 @@
 // The state is a member of the response's body ([message.Result]); an answer has none. In a session a refusal has only a code, and 504
 // says there that the message is in doubt: no component refuses with it what certainly was not taken.
 //
-// Nothing here waits for a sender or for a listener: what takes time is handed to the goroutines of the Go option.
+// Nothing here waits for a sender or a listener: what takes time runs in the goroutines of the Go option.
 package delivery

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// refusedWith is the outcome of a message that is answered with err.
+// refusedWith returns the outcome of a message that is answered with err.
 func refusedWith(err error) hyperty.Outcome {
 	var known *message.ResponseError
 	if errors.As(err, &known) {
@@ -23,7 +23,7 @@ func refusedWith(err error) hyperty.Outcome {
 	return hyperty.Outcome{State: hyperty.Refused, Code: message.CodeError, Reason: err.Error()}
 }
 
-// outcomeOfCode is what the code of a settled message says.
+// outcomeOfCode returns the outcome of a message that is settled with code.
 func outcomeOfCode(code int) hyperty.Outcome {
 	switch {
 	case code < 300:
@@ -38,7 +38,7 @@ func outcomeOfCode(code int) hyperty.Outcome {
 	return hyperty.Outcome{State: hyperty.Refused, Code: code, Reason: "the other runtime has refused it"}
 }
 
-// outcomeOf is what a session's event says of its messages.
+// outcomeOf returns the outcome that a session's event reports of its messages.
 func outcomeOf(e *session.Event) hyperty.Outcome {
 	switch {
 	case e.Kind == session.Settled:

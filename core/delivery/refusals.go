@@ -24,13 +24,13 @@ type Bus interface {
 // RefusalOptions are a [Refusals]'s settings. Bus and Go are required.
 type RefusalOptions struct {
 	Bus Bus
-	Go  func(func(ctx context.Context)) // runs a goroutine that somebody waits for; its ctx ends when it is to end
+	Go  func(func(ctx context.Context)) // runs a goroutine that its owner waits for; its ctx ends when it must end
 	Log hclog.Logger                    // nil: none
 }
 
-// Refusals tells senders that messages, which a component of this runtime had been given or a session had taken, will not
-// be delivered: in the background, because a sender may be slow to hear it. One goroutine for each remote runtime runs
-// while there is something to tell. Its methods do not wait and may be called from many goroutines.
+// Refusals tells senders that messages are not delivered which a component of this runtime had been given or a session had
+// taken. It does so in the background, because a sender may be slow to take the answer: one goroutine for each remote runtime
+// runs while there is something to tell. Its methods do not wait and may be called from many goroutines.
 type Refusals struct {
 	o      RefusalOptions
 	own    work.Queue[struct{}, refusal]
@@ -47,14 +47,14 @@ type refusal struct {
 	why    error
 }
 
-// How many may wait for one runtime, and for all remote ones. More are dropped: a remote runtime's session tells it anyway
-// that the messages were refused.
+// How many may wait for one runtime, and for all remote ones. More are dropped: the session tells a remote runtime in any
+// case that its messages were refused.
 const (
 	maxRefusals    = 4096
 	maxAllRefusals = 1 << 16
 )
 
-// NewRefusals makes them.
+// NewRefusals makes a Refusals.
 func NewRefusals(o RefusalOptions) *Refusals {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
@@ -66,7 +66,7 @@ func NewRefusals(o RefusalOptions) *Refusals {
 	return r
 }
 
-// Add has the sender of m, which the runtime remote sent, told why it is not taken. The body is not kept.
+// Add tells the sender of m, which the runtime remote sent, why m is refused. m's body is not kept.
 func (r *Refusals) Add(remote message.URL, m message.Message, why error) {
 	m.Body = nil
 	if !r.others.Do(remote, 0, refusal{remote, m, why}) {
@@ -74,7 +74,7 @@ func (r *Refusals) Add(remote message.URL, m message.Message, why error) {
 	}
 }
 
-// Own is Add for a message of this runtime. What waits for remote ones takes no room from it.
+// Own is Add for a message of this runtime. The limits for remote runtimes do not apply to it.
 func (r *Refusals) Own(m message.Message, why error) {
 	m.Body = nil
 	r.opened(1)
@@ -92,8 +92,8 @@ func (r *Refusals) tell(ctx context.Context, one refusal) {
 	}
 }
 
-// GivenUp tells the senders of the messages that a session has given up, all of them however many; of those that may have
-// arrived, that they are in doubt.
+// GivenUp tells the senders of the messages that a session has given up, however many these are. Where a message may have
+// arrived, the answer says that it is in doubt.
 func (r *Refusals) GivenUp(e session.Event) {
 	if len(e.Messages) == 0 {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// told is a Bus that notes who was told of what.
+// told is a Bus that notes the answers.
 type told []string
 
 func (b *told) Undelivered(_ context.Context, m message.Message, err error, r minibus.Receipt) {
@@ -65,7 +65,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Those of many runtimes together are bounded, too, and this one's own are told in any case.
+// The answers to all remote runtimes together are bounded too, and this runtime's own senders are told in any case.
 func TestRefusalsThatWait(t *testing.T) {
 	var b told
 	var l later
@@ -90,7 +90,7 @@ func TestRefusalsThatWait(t *testing.T) {
 	}
 }
 
-// The senders of what a session has given up are told what is known of it.
+// The senders of messages that a session has given up are told what is known of them.
 func TestGivenUp(t *testing.T) {
 	for _, c := range []struct {
 		doubt bool

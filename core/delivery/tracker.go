@@ -13,16 +13,16 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tracker is the messages of this runtime's applications whose senders want to know what becomes of them, each until its
-// outcome. Whichever part of the core learns something final of one reports it here; the first report counts. It is the
-// MessageBus's [bus.Tracker]. The zero value works; its methods may be called from many goroutines.
+// Tracker has the tracked messages of this runtime's applications, each until its outcome. Every part of the core that learns
+// a final state of a message reports it here; the first report counts. It is the MessageBus's [bus.Tracker]. The zero value
+// works; its methods may be called from many goroutines.
 type Tracker struct {
-	Self message.URL // this runtime: errors are said in its name
-	// Refuse tells the sender of m, a message of this runtime, that its listener has gone. It must not wait; nil: nobody
-	// is told.
+	Self message.URL // this runtime: errors name it
+	// Refuse tells the sender of m, a message of this runtime, that its listener has gone. It must not wait; nil: senders are
+	// not told.
 	Refuse func(m message.Message, why error)
 
-	count atomic.Int32 // of messages: while there are none, a message costs one load
+	count atomic.Int32 // of tracked messages: while there are none, a message costs one load
 
 	mu       sync.Mutex
 	messages map[key]*Message
@@ -36,13 +36,13 @@ type key struct {
 
 func keyOf(from message.URL, id message.ID) key { return key{from.Canonical(), id.Key()} }
 
-// Message is a message that is tracked. A nil one is a message that nobody tracks: its methods do nothing.
+// Message is a tracked message. nil stands for a message that is not tracked: its methods do nothing.
 type Message struct {
 	tracker *Tracker
 	key     key
 	tell    func(hyperty.Outcome)
 	to      message.URL
-	stub    message.URL // that it left by without a session: the answer that comes by the same stub is its outcome
+	stub    message.URL // by which it left without a session: the answer that comes by the same stub is its outcome
 	overdue *time.Timer // ends the wait for that answer
 }
 
@@ -70,7 +70,7 @@ func (t *Tracker) Add(m *message.Message, tell func(hyperty.Outcome)) error {
 	return nil
 }
 
-// Find is the tracked message with that sender and ID; nil: nobody asks about it.
+// Find returns the tracked message with that sender and ID; nil: it is not tracked.
 func (t *Tracker) Find(from message.URL, id message.ID) *Message {
 	if t.count.Load() == 0 {
 		return nil
@@ -80,10 +80,10 @@ func (t *Tracker) Find(from message.URL, id message.ID) *Message {
 	return t.messages[keyOf(from, id)]
 }
 
-// Drop ends the tracking of a message without a word: it was not taken, and the caller of Add knows.
+// Drop ends the tracking of a message without an outcome: it was not posted, and the caller of Add knows that.
 func (t *Tracker) Drop(from message.URL, id message.ID) { t.drop(keyOf(from, id)) }
 
-// drop is nil where the message's tracking has ended before.
+// drop returns nil if the tracking has ended before.
 func (t *Tracker) drop(k key) *Message {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -99,7 +99,7 @@ func (t *Tracker) drop(k key) *Message {
 	return one
 }
 
-// Settle says what became of a message, where it is tracked.
+// Settle reports the outcome of a message, if it is tracked.
 func (t *Tracker) Settle(from message.URL, id message.ID, o hyperty.Outcome) {
 	if t.count.Load() > 0 {
 		t.settle(keyOf(from, id), o)
@@ -130,7 +130,7 @@ func (t *Tracker) End(sender message.URL) {
 	}
 }
 
-// Receipt goes with a tracked message to a listener in this runtime; see [bus.Tracker].
+// Receipt returns the receipt that goes with a tracked message to a listener in this runtime; see [bus.Tracker].
 func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	if one := t.Find(from, id); one != nil {
 		return minibus.Receipt{By: one}
@@ -189,13 +189,11 @@ func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 	t.settle(k, hyperty.Outcome{State: hyperty.Delivered})
 }
 
-// Session takes the outcomes of messages from a session's event.
+// Session reports the outcomes of messages from a session's event.
 func (t *Tracker) Session(e session.Event) {
-	if t.count.Load() == 0 {
-		return
-	}
+	o := outcomeOf(&e)
 	for _, m := range e.Messages {
-		t.settle(keyOf(m.From, m.ID), outcomeOf(&e))
+		t.Settle(m.From, m.ID, o)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What became of a message that left without a session is said by whom it was for, by the stub that it left by.
+// The outcome of a message that left without a session comes from the address that it was for, by the stub that it left by.
 func TestWhoSaysWhatBecameOfAMessage(t *testing.T) {
 	const (
 		alice message.URL = "hyperty://a.example/alice"
@@ -48,7 +48,7 @@ func TestWhoSaysWhatBecameOfAMessage(t *testing.T) {
 	}
 }
 
-// The first report of what became of a message counts, and there is one.
+// The first report of a message's outcome counts, and the sender gets one.
 func TestOneOutcome(t *testing.T) {
 	const alice, bob, remote message.URL = "hyperty://a.example/alice", "hyperty://b.example/bob", "hyperty-runtime://b.example/r"
 	m := message.Message{ID: message.NumberID(1), Type: message.Update, From: alice, To: bob}
@@ -97,7 +97,7 @@ func TestOneOutcome(t *testing.T) {
 	}
 }
 
-// A message that is tracked already is refused, and one that was dropped is not told of.
+// A message that is tracked already is refused, and one that was dropped has no outcome.
 func TestAddTwice(t *testing.T) {
 	m := message.Message{ID: message.NumberID(1), From: "hyperty://a.example/alice"}
 	var w Tracker
@@ -146,7 +146,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// The wait for an answer ends with its message: the next one with the same ID is not in doubt by it.
+// The wait for an answer ends with its message: it does not put a later message with the same ID in doubt.
 func TestTheWaitEndsWithItsMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w Tracker
@@ -169,4 +169,38 @@ func TestTheWaitEndsWithItsMessage(t *testing.T) {
 			t.Errorf("the next one: %+v", <-told)
 		}
 	})
+}
+
+// What a session says of several messages is told to each sender that wants to know, and is nothing to the others.
+func TestAnEventOfSeveralMessages(t *testing.T) {
+	var w Tracker
+	told := map[message.ID]hyperty.Outcome{}
+	var list []message.Message
+	for i := range uint64(3) {
+		m := message.Message{ID: message.NumberID(i + 1), From: "hyperty://a.example/alice", To: "hyperty://b.example/bob"}
+		list = append(list, m)
+		if i == 1 {
+			continue
+		}
+		if err := w.Add(&m, func(o hyperty.Outcome) { told[m.ID] = o }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Session(session.Event{Kind: session.Expired, Why: "late", Messages: list})
+	if len(told) != 2 || told[list[0].ID].Reason != "late" || told[list[2].ID].State != hyperty.Expired {
+		t.Errorf("told: %+v", told)
+	}
+	if n := w.count.Load(); n != 0 {
+		t.Errorf("%d are counted when none is tracked", n)
+	}
+}
+
+// The outcome of a settled message is what its code says; the first that is no success is a refusal.
+func TestOutcomeOfCode(t *testing.T) {
+	for code, want := range map[int]hyperty.DeliveryState{200: hyperty.Delivered, 299: hyperty.Delivered, 300: hyperty.Refused, 403: hyperty.Refused,
+		404: hyperty.Refused, 500: hyperty.Refused, message.CodeUnavailable: hyperty.InDoubt} {
+		if o := outcomeOfCode(code); o.State != want || want == hyperty.Delivered && o.Code != 0 || want != hyperty.Delivered && (o.Code != code || o.Reason == "") {
+			t.Errorf("%d: %+v", code, o)
+		}
+	}
 }

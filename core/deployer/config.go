@@ -15,15 +15,15 @@ import (
 type Config struct {
 	Domain      string                     // the runtime's own
 	Nodes       map[string]string          // the URL of each domain's Message Node; other domains: the one that the domain publishes
-	Networks    networks.Allowed           // where the Message Nodes of domains may be that Nodes does not name
+	Networks    networks.Allowed           // where the Message Nodes of other domains than those in Nodes may be
 	NodeStub    string                     // the plug-in that reaches Message Nodes
 	DataDir     string                     // no plug-in may read the files in it
 	StubConfig  map[string]json.RawMessage // by plug-in
 	PluginPaths map[string][]string        // by plug-in: files and folders that it may read, beside those that its StubConfig names
 }
 
-// node is the configuration of a Message Node's stub: the operator's, with the node's URL. Where the operator has not named the
-// URL, it also has the networks in which the node may be.
+// node returns the configuration of a Message Node's stub: the operator's, with the node's URL. If the operator has not named
+// the URL, it also has the networks in which the node may be.
 func (c *Config) node(ctx context.Context, domain string, config json.RawMessage) (json.RawMessage, error) {
 	url, known := c.Nodes[domain]
 	var within *networks.Allowed

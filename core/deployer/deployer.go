@@ -16,9 +16,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Catalogue is the installed plug-ins. [catalogue.Catalogue] implements it.
+// Catalogue has the installed plug-ins. [catalogue.Catalogue] implements it.
 type Catalogue interface {
-	// Find is the plug-in of that name. The error says what to do.
+	// Find returns the plug-in of that name. The error says what to do.
 	Find(name string) (catalogue.Descriptor, error)
 }
 
@@ -28,10 +28,10 @@ type Host interface {
 	Undeploy(ctx context.Context, stub message.URL) error
 }
 
-// MiniBuses gives messages to running stubs. [stubhost.Host] implements it.
+// MiniBuses passes messages to running stubs. [stubhost.Host] implements it.
 type MiniBuses interface {
 	Post(ctx context.Context, stub message.URL, m message.Message) error
-	// TryPost is false where the stub is behind.
+	// TryPost returns false if the stub is behind.
 	TryPost(stub message.URL, m message.Message) bool
 }
 
@@ -72,7 +72,7 @@ type Options struct {
 	Log       hclog.Logger                                  // nil: none
 }
 
-// Stubs is every stub that is deployed. It is the Registry's [registry.Deployer]. Its methods may be called from many
+// Deployer has every stub that is deployed. It is the Registry's [registry.Deployer]. Its methods may be called from many
 // goroutines.
 type Deployer struct {
 	o Options
@@ -104,13 +104,13 @@ func New(o Options) *Deployer {
 	return &Deployer{o: o, stubs: map[message.URL]deployed{}}
 }
 
-// Has tells whether a stub of that role is deployed there.
+// Has tells whether a stub of that role is deployed at the address.
 func (dep *Deployer) Has(stub message.URL, role sdk.Role) bool {
 	d, ok := dep.find(stub)
 	return ok && d.Role == role
 }
 
-// Signs looks up what a stub's signatures depend on; see [identity.Identity.Serve].
+// Signs returns what a stub's signatures depend on; see [identity.Identity.Serve].
 func (dep *Deployer) Signs(stub message.URL) (identity.Stub, bool) {
 	d, ok := dep.find(stub)
 	return identity.Stub{Role: d.Role, Domain: d.Domain, Remote: d.Remote}, ok
@@ -123,7 +123,7 @@ func (dep *Deployer) find(stub message.URL) (registry.Deployment, bool) {
 	return d.Deployment, ok
 }
 
-// Plugin is an installed plug-in as the host runs it, with the files that it may read.
+// Plugin returns an installed plug-in in the form that the host needs, with the files that it may read.
 func (dep *Deployer) Plugin(entry catalogue.Descriptor) stubhost.Plugin {
 	return dep.o.Config.plugin(entry)
 }

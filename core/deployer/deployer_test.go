@@ -27,7 +27,7 @@ const (
 	bob     message.URL = "hyperty://b.example/bob"
 )
 
-// around is all that Stubs need, and what they did with it.
+// around is everything that a Deployer needs, and notes what it does.
 type around struct {
 	did       []string
 	listeners map[message.URL]message.Handler
@@ -37,7 +37,7 @@ type around struct {
 
 func (a *around) note(args ...any) { a.did = append(a.did, strings.TrimSpace(fmt.Sprintln(args...))) }
 
-// done is what was done since it was last asked.
+// done returns what was done since the last call.
 func (a *around) done() string {
 	defer func() { a.did = nil }()
 	return strings.Join(a.did, ", ")
@@ -102,7 +102,7 @@ func newDeployer() (*Deployer, *around) {
 	}), a
 }
 
-// A stub is listened for and has its door before its instance starts, and nothing is left of it after its end.
+// A stub has its listeners and its door before its instance starts, and nothing is left of it after its end.
 func TestDeploy(t *testing.T) {
 	ctx := t.Context()
 	for _, c := range []struct {
@@ -162,8 +162,8 @@ func TestNodeConfig(t *testing.T) {
 	}
 }
 
-// What a stub posts counts as its own, and what a Message Node's does as its node's or as without a session. A stub that
-// speaks for somebody else is refused.
+// A message from a stub counts as the stub's own; from a Message Node's stub it may also be its node's, or one without a
+// session. A stub that uses another's address as `from` is refused.
 func TestReceive(t *testing.T) {
 	s, a := newDeployer()
 	for _, d := range []registry.Deployment{{URL: node, Role: sdk.RoleNode, Domain: "b.example"}, {URL: handler, Role: sdk.RoleHandler, Plugin: "x"}} {
@@ -196,7 +196,7 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// What is addressed to a stub goes to its MiniBus; whoever waits for the answer of one that does not run is told.
+// A message to a stub's address goes to its MiniBus; a request to a stub that does not run is answered with a refusal.
 func TestPost(t *testing.T) {
 	s, a := newDeployer()
 	s.Add(registry.Deployment{URL: handler, Role: sdk.RoleHandler, Plugin: "x"})
@@ -204,7 +204,7 @@ func TestPost(t *testing.T) {
 	m := message.Message{ID: message.NumberID(1), Type: message.Read, From: bob, To: handler}
 	to(t.Context(), m)
 	m.Type, m.Body = message.Subscribe, message.Encode(map[string]any{"subscribe": []string{string(handler) + "/d"}, "peer": bobs})
-	to(t.Context(), m) // not the Registry's
+	to(t.Context(), m) // it does not come from the Registry
 	m.From = self + "/registry"
 	to(t.Context(), m)
 	a.err = errors.New("no process")
@@ -218,7 +218,7 @@ func TestPost(t *testing.T) {
 	}
 }
 
-// A Message Node's stub is believed about its own status, and nobody else.
+// Only the Message Node's stub itself can report its status.
 func TestStatus(t *testing.T) {
 	s, a := newDeployer()
 	s.Add(registry.Deployment{URL: node, Role: sdk.RoleNode, Domain: "b.example"})

@@ -18,7 +18,7 @@ import (
 // stub, because the stub's next message and its restart wait for it.
 func (dep *Deployer) Receive(ctx context.Context, stub message.URL, m message.Message) error {
 	d, ok := dep.find(stub)
-	if !ok { // it was under way when the stub ended
+	if !ok { // it was on its way when the stub ended
 		dep.o.Log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
 		return nil
 	}
@@ -47,7 +47,7 @@ func (dep *Deployer) fromNode(ctx context.Context, d registry.Deployment, m mess
 		return
 	}
 	of := m.From.NodeDomain()
-	if of == "" { // an address of the scheme global is the own domain's node's
+	if of == "" { // an address of the scheme global is a function of this domain's node
 		of = dep.o.Config.Domain
 	}
 	if of != d.Domain {
@@ -57,7 +57,7 @@ func (dep *Deployer) fromNode(ctx context.Context, d registry.Deployment, m mess
 	dep.o.Bus.ArriveFromNode(ctx, d.URL, m)
 }
 
-// post gives a message to a stub's MiniBus.
+// post passes a message to a stub's MiniBus.
 func (dep *Deployer) post(ctx context.Context, d registry.Deployment, m message.Message) {
 	if d.Role == sdk.RoleHandler && m.Type == message.Subscribe && m.From.Within(dep.o.Self) {
 		dep.noteDoor(d.URL, m)
@@ -94,7 +94,7 @@ func (dep *Deployer) unreachable(d registry.Deployment, m message.Message) {
 	}
 }
 
-// status takes the status of a Message Node's stub. Any component may post to this address; only the stub's messages count.
+// status handles the status of a Message Node's stub. Any component may post to this address; only the stub's messages count.
 func (dep *Deployer) status(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.Status `json:"value"`

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 )
 
-// plugin is an installed plug-in as the host runs it, with the files that it may read.
+// plugin returns an installed plug-in in the form that the host needs, with the files that it may read.
 func (c *Config) plugin(entry catalogue.Descriptor) stubhost.Plugin {
 	config, secret := c.StubConfig[entry.Name], c.DataDir
 	paths := slices.Concat(c.PluginPaths[entry.Name], named(config, func(path string) bool { return isFileOutside(path, secret) }))

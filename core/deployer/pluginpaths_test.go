@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// filesNamed is what a confined plug-in may read of what its configuration names.
+// filesNamed returns the files that a confined plug-in may read because its configuration names them.
 func filesNamed(config json.RawMessage, secret string) []string {
 	return named(config, func(path string) bool { return isFileOutside(path, secret) })
 }

@@ -15,21 +15,22 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Owners knows whose addresses are whose. The Registry implements it.
+// Owners knows which addresses belong to which runtime. The Registry implements it.
 type Owners interface {
-	// Announced takes addresses that a remote runtime says are its own.
+	// Announced enters addresses that a remote runtime has announced as its own.
 	Announced(ctx context.Context, remote message.URL, addresses []message.URL)
-	// Verify refuses where the runtime remote may not post under from. It may ask the Domain Registry.
+	// Verify returns an error if the runtime remote may not post under from. It may ask the Domain Registry.
 	Verify(ctx context.Context, remote, from message.URL) error
-	// TryVerify is Verify without waiting; [message.ErrWouldBlock].
+	// TryVerify is Verify, but returns [message.ErrWouldBlock] where Verify would wait.
 	TryVerify(remote, from message.URL) error
 }
 
-// Entrance takes the messages of sessions to the MessageBus. It is an [session.Acceptor] before another. All fields are required.
+// Entrance takes the messages of sessions to the MessageBus. It is a [session.Acceptor] in front of another one. All fields
+// are required.
 type Entrance struct {
 	Bus     session.Acceptor // the MessageBus
 	Owners  Owners
-	Handler func(u message.URL) bool // tells whether it is a P2P Handler of this runtime
+	Handler func(u message.URL) bool // tells whether u is a P2P Handler of this runtime
 	Log     hclog.Logger
 }
 
@@ -42,13 +43,12 @@ func (in *Entrance) Accept(ctx context.Context, remote message.URL, d *minibus.D
 	switch {
 	case err == nil:
 		in.Bus.Accept(ctx, remote, d)
-	case ctx.Err() == nil: // else this runtime ends, and nothing is said about the invitation
+	case ctx.Err() == nil: // if ctx has ended this runtime ends, and the error is not about the invitation
 		in.refuse(remote, d, err)
 	}
 }
 
-// TryAccept is Accept without waiting, for several messages that have all the same but their IDs and bodies; see
-// [session.Acceptor].
+// TryAccept is Accept without waiting, for several messages that differ only in their IDs and bodies; see [session.Acceptor].
 func (in *Entrance) TryAccept(remote message.URL, run []minibus.Delivery) (taken int) {
 	if run[0].Message.Type != message.Create {
 		return in.Bus.TryAccept(remote, run)
@@ -59,7 +59,7 @@ func (in *Entrance) TryAccept(remote message.URL, run []minibus.Delivery) (taken
 			err = in.Owners.TryVerify(remote, component)
 		}
 		switch {
-		case errors.Is(err, message.ErrWouldBlock): // somebody has to be asked
+		case errors.Is(err, message.ErrWouldBlock): // the owner must be asked for
 			return i
 		case err != nil:
 			in.refuse(remote, &run[i], err)
@@ -70,7 +70,7 @@ func (in *Entrance) TryAccept(remote message.URL, run []minibus.Delivery) (taken
 	return len(run)
 }
 
-// refuse has the sender of an invitation told why it is not taken.
+// refuse tells the sender of an invitation why it is refused.
 func (in *Entrance) refuse(remote message.URL, d *minibus.Delivery, err error) {
 	in.Log.Warn("invitation in another's name refused", "runtime", remote, "to", d.Message.To, "error", err)
 	no := &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: message.Reason(err)}
@@ -80,9 +80,10 @@ func (in *Entrance) refuse(remote message.URL, d *minibus.Delivery, err error) {
 	d.Receipt.Failed(d.Message, no)
 }
 
-// claimed checks what only the session knows: a runtime may invite a Handler of this runtime in its own name alone. Else
-// it could have the connection with somebody else replaced. A component is invited to a data object in the name of that
-// object's reporter, who has to be of the runtime as well: the caller asks for that component. "": for none.
+// claimed checks what only the session knows: a runtime may invite a Handler of this runtime only in its own name, since an
+// invitation can replace a connection. An invitation to a data object is sent in the name of the object's reporter, which
+// must belong to the runtime as well: claimed returns that component, and the caller checks whose it is. "": there is none to
+// check.
 func (in *Entrance) claimed(remote message.URL, m *message.Message) (component message.URL, err error) {
 	if m.Type != message.Create {
 		return "", nil
@@ -109,8 +110,8 @@ func (in *Entrance) claimed(remote message.URL, m *message.Message) (component m
 	return "", nil
 }
 
-// OwnedBy refuses where a component, which the runtime remote says is its own, is another's. A runtime that says so inside
-// its session announces the address thereby.
+// OwnedBy returns an error if a component belongs to another runtime than remote, which says that it is its own. To say so
+// inside the session also announces the address.
 func (in *Entrance) OwnedBy(ctx context.Context, remote, component message.URL) error {
 	component, err := message.ParseURL(string(component))
 	if err != nil {

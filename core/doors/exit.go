@@ -18,19 +18,19 @@ type Sessions interface {
 	Post(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
 	// PostTracked is Post for a tracked message.
 	PostTracked(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
-	// TryPost is Post without waiting; [message.ErrWouldBlock].
+	// TryPost is Post, but returns [message.ErrWouldBlock] where Post would wait.
 	TryPost(remote message.URL, path session.Path, m message.Message) error
-	// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
+	// TryPostTracked is PostTracked, but returns [message.ErrWouldBlock] where that would wait.
 	TryPostTracked(remote message.URL, path session.Path, m message.Message) error
-	// Line is where messages to one runtime are posted again and again.
+	// Line returns a [session.Line], for repeated messages to one runtime.
 	Line(remote message.URL, path session.Path) (*session.Line, error)
 }
 
-// Routes are ways out of the house. The Registry implements it.
+// Routes finds routes out of this runtime. The Registry implements it.
 type Routes interface {
-	// RouteTo is the best way to a runtime.
+	// RouteTo returns the best route to a runtime.
 	RouteTo(remote message.URL) (bus.Route, error)
-	// Standing says in advance which way the messages from owner to an address go, if it can.
+	// Standing returns the route of messages from owner to an address, if it is valid for many of them.
 	Standing(owner, to message.URL) (registry.Standing, bool)
 }
 
@@ -40,21 +40,21 @@ type Sessionless interface {
 	Post(ctx context.Context, stub, remote message.URL, m message.Message) error
 }
 
-// Exit takes messages out of the house. It is the MessageBus's [bus.Forwarder]. All fields are required.
+// Exit takes messages out of this runtime. It is the MessageBus's [bus.Forwarder]. All fields are required.
 type Exit struct {
 	Self     message.URL // this runtime
 	Sessions Sessions
 	Routes   Routes
 	Plain    Sessionless
-	Stub     func(ctx context.Context, stub message.URL, m message.Message) error // gives a message to a stub as it is
+	Stub     func(ctx context.Context, stub message.URL, m message.Message) error // passes a message to a stub, unchanged
 }
 
-// Path is a route as a session takes it.
+// Path returns the path of a session for a route.
 func Path(r bus.Route) session.Path {
 	return session.Path{Door: r.Door, Stub: r.Stub, Direct: r.Direct}
 }
 
-// Forward takes a message out of the house; see [bus.Forwarder].
+// Forward takes a message out of this runtime; see [bus.Forwarder].
 func (e *Exit) Forward(ctx context.Context, r bus.Route, m message.Message, receipt minibus.Receipt) error {
 	if sessionless(&r) {
 		return e.withoutSession(ctx, r, m, delivery.Tracked(receipt))
@@ -71,8 +71,8 @@ func (e *Exit) Forward(ctx context.Context, r bus.Route, m message.Message, rece
 	return e.refused(err)
 }
 
-// TryForward is Forward without waiting; [message.ErrWouldBlock]. What leaves without a session is left to Forward: a plug-in
-// may be busy.
+// TryForward is Forward, but returns [message.ErrWouldBlock] where Forward would wait. It leaves messages without a session
+// to Forward: a plug-in may be busy.
 func (e *Exit) TryForward(r bus.Route, m message.Message, receipt minibus.Receipt) error {
 	if sessionless(&r) {
 		return message.ErrWouldBlock
@@ -89,11 +89,11 @@ func (e *Exit) TryForward(r bus.Route, m message.Message, receipt minibus.Receip
 	return e.refused(err)
 }
 
-// sessionless tells whether what goes that way leaves as it is: to a function of a Message Node, or to a runtime without a
-// session.
+// sessionless tells whether a message by that route leaves as it is: to a function of a Message Node, or to a runtime without
+// a session.
 func sessionless(r *bus.Route) bool { return r.Remote == "" || !proof.KeyDerived(r.Remote) }
 
-// best is r, or, where that says only for which runtime it is, the best way to it.
+// best returns r, or the best route to its remote runtime if r names only that.
 func (e *Exit) best(r bus.Route) (bus.Route, error) {
 	if r.Stub != "" {
 		return r, nil
@@ -101,7 +101,7 @@ func (e *Exit) best(r bus.Route) (bus.Route, error) {
 	return e.Routes.RouteTo(r.Remote)
 }
 
-// refused is a session's error as the sender of a message is to get it.
+// refused makes the response to a message's sender of a session's error.
 func (e *Exit) refused(err error) error {
 	if errors.Is(err, session.ErrUntrusted) {
 		return &message.ResponseError{Code: message.CodeForbidden, From: e.Self, Description: message.Reason(err)}
@@ -131,7 +131,7 @@ func (e *Exit) withoutSession(ctx context.Context, r bus.Route, m message.Messag
 	return err
 }
 
-// Way is the way of messages from owner itself to an address, if there is a direct one; see [bus.Ways].
+// Way returns the way of messages from owner itself to an address, if there is a direct one; see [bus.Ways].
 func (e *Exit) Way(owner, to message.URL) bus.Way {
 	s, ok := e.Routes.Standing(owner, to)
 	if !ok {

@@ -20,7 +20,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// rooms are those around an Exit; each notes what it is given.
+// rooms are the components around an Exit; each notes what it is given.
 type rooms struct {
 	did []string
 	err error
@@ -64,7 +64,7 @@ func (p plain) Post(_ context.Context, stub, remote message.URL, _ message.Messa
 	return p.note("plain", remote, stub)
 }
 
-// A message leaves through the session with its runtime, without one where that can have none, or as it is to a node.
+// A message leaves through the session with its runtime, without one if the runtime can have none, or unchanged to a node.
 func TestForward(t *testing.T) {
 	const old message.URL = "hyperty-runtime://b.example/old"
 	m := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/alice", To: "hyperty://b.example/bob"}
@@ -115,8 +115,8 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// Without waiting a message leaves through a session alone: what leaves as it is would have to wait for a plug-in, and is not lost
-// where that is busy.
+// Without waiting a message leaves only through a session. One that leaves without a session would have to wait for a
+// plug-in; it is not lost if that is busy.
 func TestTryForward(t *testing.T) {
 	m := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/alice", To: "hyperty://b.example/bob"}
 	for _, c := range []struct {
@@ -141,7 +141,7 @@ func TestTryForward(t *testing.T) {
 	}
 }
 
-// accepted is a bus and a registry in which each component is bob's runtime's.
+// accepted is a bus and a registry in which every component belongs to bob's runtime.
 type accepted struct {
 	arrived   []message.ID
 	announced []message.URL
@@ -172,7 +172,7 @@ func (a *accepted) Verify(_ context.Context, remote, from message.URL) error {
 	return nil
 }
 
-// failure notes what a receipt says.
+// failure notes the code of a receipt.
 type failure struct{ code int }
 
 func (f *failure) Settled(uint64, uint32, int) {}
@@ -183,7 +183,7 @@ func (f *failure) Failed(_ uint64, _ uint32, _ message.Message, why error) {
 	}
 }
 
-// An invitation is taken from the runtime in whose name it is, everything else as it comes.
+// An invitation is accepted from the runtime in whose name it is, every other message from any.
 func TestDeliver(t *testing.T) {
 	value := func(member string, u message.URL) []byte {
 		return message.Encode(map[string]any{"value": map[string]message.URL{member: u}})
@@ -193,8 +193,8 @@ func TestDeliver(t *testing.T) {
 		what string
 		m    message.Message
 		wait bool
-		code int  // 0: it is accepted
-		busy bool // it has to wait
+		code int  // 0: the message is accepted
+		busy bool // it would have to wait
 	}{
 		{"a message", message.Message{Type: message.Update, To: handler}, false, 0, false},
 		{"a creation of something else", message.Message{Type: message.Create, From: "hyperty://x.example/x", To: "hyperty://a.example/alice"}, false, 0, false},
@@ -224,7 +224,7 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
-// Of invitations that are tried together each is looked at by itself, up to the first that has to wait.
+// Of invitations that are tried together each is checked by itself, up to the first that would have to wait.
 func TestTryAcceptInvitations(t *testing.T) {
 	var a accepted
 	in := &Entrance{Bus: &a, Owners: &a, Handler: func(u message.URL) bool { return u == handler }, Log: hclog.NewNullLogger()}
@@ -248,7 +248,7 @@ func TestTryAcceptInvitations(t *testing.T) {
 	}
 }
 
-// What leaves without a session is in doubt where nobody answers.
+// A message that leaves without a session is in doubt if nobody answers.
 func TestForwardIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rooms{}

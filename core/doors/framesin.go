@@ -25,8 +25,8 @@ type FramesIn struct {
 	Trace    *trace.Hub
 }
 
-// Take takes frames that came in through a stub's door to the session that each is for. It is false where none of them is
-// in the name of any runtime that may be behind that door.
+// Take passes each frame that came in through a stub's door to the session that it is for. taken is false if no frame is in
+// the name of a runtime that may be behind that door.
 func (in *FramesIn) Take(ctx context.Context, stub, door message.URL, frames []sdk.Frame) (taken bool) {
 	behind := in.Table.Find(stub, door)
 	for _, f := range frames {

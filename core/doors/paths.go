@@ -7,16 +7,16 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// BestRoute says which way to a runtime is the best. The Registry implements it.
+// BestRoute returns the best route to a runtime. The Registry implements it.
 type BestRoute interface {
 	RouteTo(remote message.URL) (bus.Route, error)
 }
 
-// PathUser has the paths of sessions. [session.Sessions] implements it.
+// PathUser uses the paths of sessions. [session.Sessions] implements it.
 type PathUser interface {
 	// UsePath moves the session with a runtime to a path at once.
 	UsePath(remote message.URL, path session.Path)
-	// Came is the path by which the last frame of a runtime came; only runtimes that have proven their key count.
+	// Came returns the path by which the last frame of a runtime came, if the runtime has proven its key.
 	Came(remote message.URL) (session.Path, bool)
 }
 
@@ -33,17 +33,17 @@ type Paths struct {
 	Stubs    Deployed
 }
 
-// To is the best path to a runtime, for a session's own frames; false: there is none now. See [session.Options].
+// To returns the best path to a runtime, for a session's own frames; false: there is none at present. See [session.Options].
 func (p *Paths) To(remote message.URL) (session.Path, bool) {
 	r, err := p.Best.RouteTo(remote)
 	return Path(r), err == nil
 }
 
-// Changed is told by the Registry that the best way to a runtime is another one now; see [registry.Options].
+// Changed is called by the Registry when the best route to a runtime has changed; see [registry.Options].
 func (p *Paths) Changed(remote message.URL, r bus.Route) { p.Sessions.UsePath(remote, Path(r)) }
 
-// Came is the Message Node's stub by which a remote runtime has come; false: it came by none that is deployed. See
-// [registry.NodeOptions].
+// Came returns the Message Node's stub by which a remote runtime's last frame came; false: it came by none that is deployed.
+// See [registry.NodeOptions].
 func (p *Paths) Came(remote message.URL) (stub message.URL, ok bool) {
 	path, ok := p.Sessions.Came(remote)
 	return path.Stub, ok && !path.Direct && p.Stubs.Has(path.Stub, sdk.RoleNode)

@@ -15,7 +15,7 @@ const (
 	relayed message.URL = "hyperty-runtime://a.example/r/protostub/b.example"
 )
 
-// switches is a Registry and sessions between which paths are told.
+// switches stands for a Registry and sessions, and notes the paths that pass between them.
 type switches struct {
 	route bus.Route
 	err   error
@@ -30,7 +30,7 @@ func (s *switches) Has(stub message.URL, role sdk.Role) bool {
 	return stub == relayed && role == sdk.RoleNode
 }
 
-// A route of the Registry is a path of a session, and back.
+// A route of the Registry becomes a path of a session, and a path a route.
 func TestPaths(t *testing.T) {
 	s := &switches{route: bus.Route{Door: "d", Stub: "s", Direct: true}}
 	p := Paths{Best: s, Sessions: s, Stubs: s}
@@ -47,7 +47,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A remote runtime has come by a Message Node's stub only where its last frame came through one that is deployed.
+// Came names a Message Node's stub only if the last frame came through one that is deployed.
 func TestCameByNode(t *testing.T) {
 	for _, c := range []struct {
 		what   string

@@ -7,19 +7,19 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Table is which remote runtime is behind each door. Its methods may be called from many goroutines.
+// Table says which remote runtime is behind each door. Its methods may be called from many goroutines.
 type Table struct {
 	home string // this runtime's domain
 
 	mu     sync.RWMutex
 	nodes  map[message.URL]string        // the domain of the Message Node that a stub reaches
 	direct map[message.URL]message.URL   // the runtime behind a P2P stub's door; two for each in latest
-	latest map[connection][2]message.URL // the door that a stub has for a runtime, and the one before; at most the peers of the stubs that run
+	latest map[connection][2]message.URL // the door that a stub has for a runtime, and the one before; as many as the stubs that run have peers
 }
 
 type connection struct{ stub, remote message.URL }
 
-// NewTable makes one for a runtime of that domain. It is empty.
+// NewTable makes an empty Table for a runtime of that domain.
 func NewTable(domain string) *Table {
 	return &Table{home: domain, nodes: map[message.URL]string{}, direct: map[message.URL]message.URL{}, latest: map[connection][2]message.URL{}}
 }
@@ -31,8 +31,8 @@ func (t *Table) AddNode(stub message.URL, domain string) {
 	t.nodes[stub] = domain
 }
 
-// AddDirect notes that the stub's door leads to the runtime remote. The door that the stub had for it before leads there,
-// too, until the next comes: it may be in use still.
+// AddDirect notes that the stub's door leads to the runtime remote. The stub's door before that one also leads there until
+// the next one comes: frames may still use it.
 func (t *Table) AddDirect(stub, door, remote message.URL) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,7 +59,7 @@ func (t *Table) Drop(stub message.URL) {
 	}
 }
 
-// Find is what is behind a stub's door. The zero Door: nobody.
+// Find returns what is behind a stub's door. The zero Door: nothing.
 func (t *Table) Find(stub, door message.URL) Door {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -73,19 +73,19 @@ func (t *Table) Find(stub, door message.URL) Door {
 // Door is what is behind a door: one runtime, or a Message Node.
 type Door struct {
 	remote message.URL
-	node   bool   // it is a Message Node's
+	node   bool   // it leads to a Message Node
 	domain string // the node's
-	home   bool   // which is this runtime's
+	home   bool   // the node is the one of this runtime's domain
 }
 
 // Direct tells whether one runtime is behind the door.
 func (d Door) Direct() bool { return d.remote != "" }
 
-// Sender is the runtime that sent a frame which came in by the door. peer is the runtime that a Message Node names as its
-// sender. "": the node may not speak for that.
+// Sender returns the runtime that sent a frame which came in by the door. peer is the runtime that a Message Node names as
+// the sender. "": the node may not speak for that runtime.
 //
-// A runtime is reached by the node of its own domain, and reaches this one by the node of this one's domain, as a client of
-// that node. So these two may speak for it, and no other.
+// A runtime is reached over the node of its own domain, and reaches this one over the node of this one's domain, as a client
+// of that node. So these two nodes may speak for it, and no other.
 func (d Door) Sender(peer message.URL) message.URL {
 	if d.remote != "" {
 		return d.remote

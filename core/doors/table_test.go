@@ -20,7 +20,7 @@ const (
 	theirs  message.URL = self + "/protostub/b.example"
 )
 
-// A door of a P2P stub leads to one runtime, and so does the one before it, until the next or the stub's end.
+// A door of a P2P stub leads to one runtime, and so does the door before it, until the next one comes or the stub ends.
 func TestDirectDoors(t *testing.T) {
 	table := NewTable("a.example")
 	behind := func(door message.URL) message.URL { return table.Find(handler, door).Sender("") }
@@ -47,7 +47,7 @@ func TestDirectDoors(t *testing.T) {
 	}
 }
 
-// A Message Node may speak for the runtimes of its own domain, the own domain's for all that can have a session.
+// A Message Node may speak for the runtimes of its own domain, that of this domain for all that can have a session.
 func TestWhoANodeSpeaksFor(t *testing.T) {
 	table := NewTable("a.example")
 	table.AddNode(ours, "a.example")
@@ -70,7 +70,7 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 	}
 }
 
-// came is the frames that sessions got: by whom, and by which path.
+// came notes the frames that sessions get: from which runtime, and by which path.
 type came []session.Path
 
 func (c *came) Receive(_ context.Context, remote message.URL, p session.Path, frame []byte) {
@@ -78,7 +78,7 @@ func (c *came) Receive(_ context.Context, remote message.URL, p session.Path, fr
 	*c = append(*c, p)
 }
 
-// Frames go to the session with the runtime behind the door; those of nobody, and of this runtime itself, are dropped.
+// Frames go to the session with the runtime behind the door; frames of unknown runtimes, and of this one, are dropped.
 func TestFramesIn(t *testing.T) {
 	var got came
 	in := FramesIn{Self: self, Table: NewTable("a.example"), Sessions: &got, Log: hclog.NewNullLogger()}
@@ -99,7 +99,7 @@ func TestFramesIn(t *testing.T) {
 	}
 }
 
-// host notes the frames that it is handed.
+// host notes the frames that it gets.
 type host struct{ frames []sdk.Frame }
 
 func (h *host) Send(_ context.Context, _, _ message.URL, frames ...sdk.Frame) error {
@@ -112,7 +112,7 @@ func (h *host) TrySend(_, _ message.URL, frames ...sdk.Frame) bool {
 	return false
 }
 
-// A frame by a Message Node names its receiver, one by a direct door does not.
+// A frame over a Message Node names its receiver, one through a direct door does not.
 func TestFramesOut(t *testing.T) {
 	var h host
 	out := FramesOut{Host: &h}
@@ -131,7 +131,7 @@ func TestFramesOut(t *testing.T) {
 	}
 }
 
-// keeper is a host that keeps the list of frames, which it may not use any more.
+// keeper is a host that keeps the list of frames, which it must not use after Send.
 type keeper struct{ list []sdk.Frame }
 
 func (k *keeper) Send(_ context.Context, _, _ message.URL, frames ...sdk.Frame) error {
@@ -140,7 +140,7 @@ func (k *keeper) Send(_ context.Context, _, _ message.URL, frames ...sdk.Frame) 
 }
 func (k *keeper) TrySend(_, _ message.URL, frames ...sdk.Frame) bool { k.list = frames; return true }
 
-// Lists of frames are used again, and keep no payload alive meanwhile.
+// Lists of frames are used again, and hold no payload meanwhile.
 func TestFramesOutKeepNothing(t *testing.T) {
 	var k keeper
 	out := FramesOut{Host: &k}

@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tracker takes what became of the messages of sessions. [delivery.Tracker] implements it.
+// Tracker takes the outcomes of messages from sessions. [delivery.Tracker] implements it.
 type Tracker interface {
 	Session(e session.Event)
 }
@@ -37,12 +37,18 @@ type Observers interface {
 	Undelivered(remote message.URL, messages []message.Message)
 }
 
-// Sessions passes on what happens to sessions. All fields are required but Peers and Trace.
+// Watcher tells applications how remote runtimes are reached. [discovery.Discovery] implements it.
+type Watcher interface {
+	Session(e session.Event)
+}
+
+// Sessions passes on what happens to sessions. All fields are required but Watcher, Peers and Trace.
 type Sessions struct {
 	Tracker     Tracker
 	Refusals    Refusals
 	Connections Connections
 	Observers   Observers
+	Watcher     Watcher // nil: nobody watches
 	Log         hclog.Logger
 	Peers       *logs.Peers // limits the lines about remote runtimes; nil: nothing does
 	Trace       *trace.Hub  // nil: nobody watches
@@ -51,6 +57,9 @@ type Sessions struct {
 // Event is told what has happened to a session; see [session.Options].
 func (s *Sessions) Event(e session.Event) {
 	s.Tracker.Session(e)
+	if s.Watcher != nil {
+		s.Watcher.Session(e)
+	}
 	switch e.Kind {
 	case session.Settled:
 	case session.Rejected:

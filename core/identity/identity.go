@@ -44,7 +44,7 @@ func Open(dir, domain string) (*Identity, error) {
 	path := filepath.Join(dir, KeyFile)
 	key, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // else another process was quicker: its key stays
+		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // fs.ErrExist: another process was quicker, and its key stays
 			return nil, fmt.Errorf("new runtime key %s: %w", path, err)
 		}
 		key, err = readKey(path)
@@ -58,10 +58,10 @@ func Open(dir, domain string) (*Identity, error) {
 	return New(ed25519.NewKeyFromSeed(key.seed), domain)
 }
 
-// keyText is what is in the key's file.
+// keyText is the content of the key's file.
 type keyText struct {
 	seed    []byte
-	payload []byte // that it was read from
+	payload []byte // from which the key was read
 	sealed  bool   // with a checksum
 }
 
@@ -100,7 +100,7 @@ func create(path string) error {
 	return safefile.Create(path, safefile.Seal(keyKind, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: key.Seed()})))
 }
 
-// New is the identity of a key at a domain.
+// New makes the identity of a key at a domain.
 func New(key ed25519.PrivateKey, domain string) (*Identity, error) {
 	public, ok := key.Public().(ed25519.PublicKey)
 	if !ok {

@@ -69,7 +69,7 @@ func TestOpenRefusesBadKeys(t *testing.T) {
 	}
 }
 
-// stubsOf is a runtime with one stub of each role.
+// stubsOf are stubs of a runtime, one of each role.
 func stubsOf(me message.URL) map[message.URL]identity.Stub {
 	return map[message.URL]identity.Stub{
 		me.Join("protostub", "1"):    {Role: sdk.RoleNode, Domain: "example.org"},
@@ -78,7 +78,7 @@ func stubsOf(me message.URL) map[message.URL]identity.Stub {
 	}
 }
 
-// signer is a served identity; ask asks it for a signature.
+// signer is a served identity; ask requests a signature.
 func signer(t *testing.T) (me *identity.Identity, ask func(from message.URL, params ...string) message.Message) {
 	t.Helper()
 	me, err := identity.Open(t.TempDir(), "example.com")
@@ -196,7 +196,7 @@ func TestSignP2P(t *testing.T) {
 	}
 }
 
-// A key is whole, or refused; one of an earlier version is taken and sealed.
+// A key is whole, or refused; one of an earlier version is accepted and sealed.
 func TestDamagedKey(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, identity.KeyFile)
@@ -236,7 +236,7 @@ func TestDamagedKey(t *testing.T) {
 	}
 }
 
-// Nobody else may be able to put a key into the data folder.
+// The data folder must be such that no other user can put a key into it.
 func TestOpenRefusesAnOpenFolder(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no mode bits")

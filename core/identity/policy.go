@@ -64,7 +64,7 @@ func (t Trust) Policy(dir string) (*Policy, error) {
 	return p, nil
 }
 
-// knownText is what is in the file of known names.
+// knownText is the content of the file of known names.
 type knownText struct {
 	there   bool
 	payload []byte
@@ -113,8 +113,8 @@ func (p *Policy) damaged(why error) error {
 	return fmt.Errorf("known names: %s: %w; restore it from a backup, or remove it to forget where names were found first", p.file, why)
 }
 
-// wholeLines is the whole lines of a file of an earlier version, which appended to it. A crash may have cut off the last line, and
-// nothing else.
+// wholeLines returns the whole lines of a file of an earlier version, to which that version appended. A crash may have cut
+// off only the last line.
 func wholeLines(text []byte) ([]byte, error) {
 	whole := bytes.LastIndexByte(text, '\n') + 1
 	rest := string(text[whole:])
@@ -149,7 +149,7 @@ func (p *Policy) Name(name, runtime message.URL, certain bool) error {
 		return nil
 	case known:
 		return p.changed(name, owner, runtime)
-	case p.WithoutSession(runtime) == nil: // allowed by name; there is nothing that could be remembered of it
+	case p.WithoutSession(runtime) == nil: // allowed by its name; there is no key that could be remembered
 		return nil
 	case !proof.KeyDerived(runtime):
 		return fmt.Errorf("%w: %s is at %s, which cannot prove its address; with trust.mode pinned only runtimes that can are believed, and those of trust.without_sessions", ErrOtherOwner, name, runtime)
@@ -157,6 +157,18 @@ func (p *Policy) Name(name, runtime message.URL, certain bool) error {
 		return fmt.Errorf("%w: %s is not known yet, and only the Domain Registry can introduce it", ErrOtherOwner, name)
 	}
 	return p.remember(name, runtime)
+}
+
+// MayFind tells whether this runtime may speak with a hyperty at a runtime, as far as it is known now. It remembers nothing: to be found makes
+// nobody the owner of a name.
+func (p *Policy) MayFind(name, runtime message.URL) bool {
+	if p.Runtime(runtime) != nil || !proof.KeyDerived(runtime) && p.WithoutSession(runtime) != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	owner, known := p.known[name.Base().Canonical()]
+	return !known || owner == runtime.Canonical()
 }
 
 func (p *Policy) changed(name, owner, runtime message.URL) error {
@@ -177,7 +189,7 @@ func (p *Policy) remember(name, runtime message.URL) error {
 	all := maps.Clone(p.found)
 	p.mu.Unlock()
 	switch {
-	case known && owner == runtime: // another goroutine has just found it
+	case known && owner == runtime: // another goroutine has just remembered it
 		return nil
 	case known:
 		return p.changed(name, owner, runtime)

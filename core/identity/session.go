@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/internal/runtimekey"
 )
 
-// SessionKey is the X25519 key of this runtime's sessions, and the certificate that the key is this runtime's. It is derived from
-// the runtime's key, so it needs no file, and is the same after a restart.
+// SessionKey returns the X25519 key of this runtime's sessions, and the certificate that the key belongs to this runtime. It
+// is derived from the runtime's key, so it needs no file, and is the same after a restart.
 func (i *Identity) SessionKey() (private, certificate []byte, err error) {
 	private, err = hkdf.Key(sha256.New, i.key.Seed(), nil, "protofly session key v1", 32)
 	if err != nil {

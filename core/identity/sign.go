@@ -26,8 +26,8 @@ type Bus interface {
 	Reply(m message.Message) // does not wait
 }
 
-// Serve answers requests for signatures at <runtime>/identity until stop is called. stub looks up the stub with an address; it is
-// false where none is deployed there. Only a stub gets a signature.
+// Serve answers requests for signatures at <runtime>/identity until stop is called. stub returns the stub with an address;
+// false if none is deployed there. Only a stub gets a signature.
 func (i *Identity) Serve(bus Bus, stub func(url message.URL) (Stub, bool)) (stop func()) {
 	return bus.Listen(i.url.Join("identity"), func(_ context.Context, m message.Message) {
 		if m.Type == message.Response {
@@ -37,7 +37,7 @@ func (i *Identity) Serve(bus Bus, stub func(url message.URL) (Stub, bool)) (stop
 	})
 }
 
-// SignEntry is the runtime's signature of its own entry at a Domain Registry.
+// SignEntry returns the runtime's signature of its own entry at a Domain Registry.
 func (i *Identity) SignEntry(e proof.Entry, issued, expires time.Time) *proof.EntryProof {
 	return e.Sign(i.key, issued, expires)
 }
@@ -76,7 +76,7 @@ func (i *Identity) answer(m message.Message, stub func(message.URL) (Stub, bool)
 
 func refuse(code int, why string) error { return &message.ResponseError{Code: code, Description: why} }
 
-// messageNode is the text of a proof to a Message Node. The error is a *message.ResponseError.
+// messageNode makes the text of a proof to a Message Node. The error is a *message.ResponseError.
 func (i *Identity) messageNode(s Stub, domain, text string) ([]byte, error) {
 	if s.Role != sdk.RoleNode || s.Domain != domain {
 		return nil, refuse(message.CodeForbidden, "only the stub of a domain's Message Node proves the runtime there")
@@ -88,8 +88,8 @@ func (i *Identity) messageNode(s Stub, domain, text string) ([]byte, error) {
 	return proof.MessageNode(domain, i.url, challenge), nil
 }
 
-// p2p is the text of a proof to a P2P peer: a Requester signs offers to its remote runtime, a Handler answers to
-// anyone, and each its own side of the channel. The error is a *message.ResponseError.
+// p2p makes the text of a proof to a P2P peer: a Requester signs offers to its remote runtime, a Handler answers to anyone,
+// and each its own side of the channel. The error is a *message.ResponseError.
 func (i *Identity) p2p(s Stub, peer string, part proof.Part, text string) ([]byte, error) {
 	requester := s.Role == sdk.RoleRequester
 	remote, err := message.ParseURL(peer)

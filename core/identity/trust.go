@@ -24,9 +24,9 @@ type Trust struct {
 	// Peers is the allow-list; empty: every runtime is allowed. There is no allow-list of domains, because a runtime's domain
 	// proves nothing: any Message Node lets any key connect under any domain.
 	Peers []message.URL
-	// Pins is the owner of each of these hyperties, in every mode.
+	// Pins are the owners of these hyperties, in every mode.
 	Pins map[message.URL]message.URL
-	// WithoutSessions is the runtimes that need no session. The zero value is none.
+	// WithoutSessions are the runtimes that need no session. The zero value has none.
 	WithoutSessions WithoutSessions
 }
 

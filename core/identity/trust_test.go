@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// runtimeURL is the n-th of some runtimes.
+// runtimeURL is the URL of the n-th runtime.
 func runtimeURL(n int) message.URL {
 	return message.URL(fmt.Sprintf("hyperty-runtime://example.com/%s", strings.Repeat(string(rune('a'+n)), 32)))
 }
@@ -91,7 +91,8 @@ func TestAllowLists(t *testing.T) {
 	}
 }
 
-// Who cannot prove an address is spoken with only where the operator says so; who can is not, whatever the lists say.
+// Messages with a runtime that cannot prove its address are exchanged only if the operator allows it; one that can must have
+// a session.
 func TestWithoutSession(t *testing.T) {
 	w := identity.WithoutSessions{Domains: []string{"old.example"}, Peers: []message.URL{"runtime://example.com/r1"}}
 	for name, c := range map[string]struct {
@@ -219,7 +220,7 @@ func FuzzKnown(f *testing.F) {
 	})
 }
 
-// What was pinned is there again, or the runtime does not start: it never starts as if nothing had been pinned.
+// Pinned names are found again, or the runtime does not start: it never starts as if nothing had been pinned.
 func TestDamagedPins(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, identity.KnownFile)
@@ -252,7 +253,7 @@ func TestDamagedPins(t *testing.T) {
 			t.Fatalf("%s: the file was changed", name)
 		}
 	}
-	// What an earlier version has written is taken, and sealed.
+	// The file of an earlier version is accepted, and sealed.
 	if err := os.WriteFile(file, []byte(older), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 // runtime a message is from; these nodes, and the plug-ins that reach them, can read, alter, repeat and drop messages. A runtime
 // whose address is derived from a key always needs a session.
 type WithoutSessions struct {
-	Domains []string      // all such runtimes of these domains; the domains' Message Nodes say which runtimes these are
-	Peers   []message.URL // these
+	Domains []string      // all such runtimes of these domains; the domains' Message Nodes say which ones these are
+	Peers   []message.URL // these runtimes
 }
 
 // check returns what is wrong with the lists.

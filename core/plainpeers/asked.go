@@ -11,13 +11,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// asked is what went out without a session and may be answered: of the last messages the headers. The zero value works.
+// asked has the headers of the last messages that went out without a session and may be answered. The zero value works.
 //
-// Runtimes without sessions are of the reference implementation, which reads numbers of JSON as floating-point ones: an ID
-// that would not come back as it was is another one on the way, and the answer gets the old one back.
+// Runtimes without sessions run the reference implementation, which reads numbers of JSON as floating-point ones. An ID that
+// would not come back exactly is replaced on the way, and the answer gets the original one back.
 type asked struct {
 	mu    sync.Mutex
-	by    map[question]asking // maxAsked, the oldest makes room
+	by    map[question]asking // maxAsked; the oldest is forgotten
 	order []question          // a ring, oldest at next
 	next  int
 }
@@ -28,18 +28,18 @@ type question struct {
 }
 
 type asking struct {
-	stub, to, remote message.URL // by which node, who, and at which runtime
-	id               message.ID  // of the message here
+	stub, to, remote message.URL // the node's stub, the address that was asked, and its runtime
+	id               message.ID  // the original ID
 	until            time.Time
 }
 
 const (
 	maxAsked  = 1 << 14
-	askedTime = 5 * time.Minute // then nobody waits for an answer any more
+	askedTime = 5 * time.Minute // then no caller waits for an answer any more
 )
 
-// exact tells whether an ID survives programs that read the numbers of JSON as floating-point ones, as JavaScript does: it is a
-// text, or a number of at most 53 bits.
+// exact tells whether an ID survives programs that read the numbers of JSON as floating-point ones, as JavaScript does: a
+// text does, and a number of at most 53 bits.
 func exact(id message.ID) bool {
 	n, err := strconv.ParseUint(id.String(), 10, 64)
 	return err != nil || n <= 1<<53
@@ -47,11 +47,11 @@ func exact(id message.ID) bool {
 
 func questionOf(who message.URL, id message.ID) question { return question{who.Canonical(), id.Key()} }
 
-// put notes a message, and returns the ID that it is to have on the way.
+// put notes a message, and returns the ID that it has on the way.
 func (a *asked) put(stub, remote message.URL, m message.Message) (id message.ID) {
 	if id = m.ID; !exact(id) {
 		var random [8]byte
-		_, _ = rand.Read(random[:]) // it does not fail: it ends the process
+		_, _ = rand.Read(random[:]) // it cannot fail: it would end the process
 		id = message.NumberID(binary.LittleEndian.Uint64(random[:])>>11 + 1)
 	}
 	q := questionOf(m.From, id)
@@ -73,8 +73,9 @@ func (a *asked) put(stub, remote message.URL, m message.Message) (id message.ID)
 	return id
 }
 
-// answers tells whether a response that came by the stub answers what was asked there, of whom it was asked (see
-// [minibus.Answers]), and at which runtime that is; then m has the ID that was asked with. A final one answers once.
+// answers tells whether a response that came by the stub answers a message that was sent there, from the address that was
+// asked (see [minibus.Answers]), and returns the runtime of that address; m gets the original ID. A final response answers
+// once.
 func (a *asked) answers(stub message.URL, m *message.Message) (remote message.URL, ok bool) {
 	q := questionOf(m.To, m.ID)
 	a.mu.Lock()
@@ -86,7 +87,7 @@ func (a *asked) answers(stub message.URL, m *message.Message) (remote message.UR
 	if m.Provisional() {
 		found.until = time.Now().Add(askedTime)
 	} else {
-		found.until = time.Time{} // its place in the order stays
+		found.until = time.Time{} // its place in order stays
 	}
 	a.by[q] = found
 	m.ID = found.id

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A response counts only for what was asked, of whom it was asked, at that node, and once.
+// A response counts only for a message that was sent, from the address that was asked, by that node, and once.
 func TestAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const bob, ann, eve, stub message.URL = "hyperty://a.example/bob", "hyperty://a.example/ann", "hyperty://a.example/eve", "hyperty-runtime://a.example/r/protostub/a.example"
@@ -47,7 +47,7 @@ func TestAsked(t *testing.T) {
 		if _, last := a.answers(stub, &late); first || !last {
 			t.Error("not the last ones are remembered")
 		}
-		const long = 1<<63 + 12345 // which a peer that knows floating-point numbers alone would not give back
+		const long = 1<<63 + 12345 // a peer that reads floating-point numbers would not give it back exactly
 		id := a.put(stub, ann, message.Message{ID: message.NumberID(long), Type: message.Read, From: bob, To: ann})
 		if !exact(id) {
 			t.Fatalf("the id on the way is %v", id)

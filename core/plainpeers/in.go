@@ -8,25 +8,25 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Node is the Message Node that a message came from.
+// Node is the Message Node from which a message came.
 type Node struct {
-	Stub   message.URL // that reaches it
-	Domain string      // that it serves
+	Stub   message.URL // the stub that reaches it
+	Domain string      // the domain that it serves
 }
 
-// Receive takes a message that came through a Message Node's stub and is not the node's own. The MessageBus validates it. Receive
-// does not wait: the answer of a Domain Registry, for which it may have to, comes by the same stub.
+// Receive takes a message that came through a Message Node's stub and is not the node's own. The MessageBus validates it.
+// Receive does not wait: it may need the answer of a Domain Registry, which comes by the same stub.
 func (p *Peers) Receive(node Node, m message.Message) {
 	size := len(m.Body) + len(m.From) + len(m.To)
 	if m.Type == message.Response {
 		remote, ok := p.asked.answers(node.Stub, &m)
 		if !ok {
-			p.say(m.From, "response without a session that answers nothing dropped", "stub", node.Stub, "from", m.From, "to", m.To)
+			p.logSeldom(m.From, "response without a session that answers nothing dropped", "stub", node.Stub, "from", m.From, "to", m.To)
 			return
 		}
 		p.peer(remote).received.Add(1)
 		if !p.work.Do("response:"+m.To.Base().Canonical(), size, func(ctx context.Context) { p.o.Bus.ArriveFromNode(ctx, node.Stub, m) }) {
-			p.say(m.From, "response without a session dropped: too many wait", "stub", node.Stub, "to", m.To)
+			p.logSeldom(m.From, "response without a session dropped: too many wait", "stub", node.Stub, "to", m.To)
 		}
 		return
 	}
@@ -39,13 +39,13 @@ func (p *Peers) Receive(node Node, m message.Message) {
 	}
 }
 
-// forged is the error of a message in the name of somebody who would have a session, or of nobody. It is not answered:
-// whoever would get the answer has not asked.
+// forged is the error of a message in the name of a runtime that would have a session, or of none. Such a message is not
+// answered: the runtime that would get the answer has not sent it.
 type forged struct{}
 
 func (forged) Error() string { return "the Message Node may not speak for it" }
 
-// look refuses what nobody need be asked about.
+// look returns an error for a sender that can be refused without asking a Domain Registry.
 func (p *Peers) look(from message.URL) error {
 	remote := from.Runtime()
 	switch {
@@ -60,7 +60,7 @@ func (p *Peers) look(from message.URL) error {
 	return nil
 }
 
-// take delivers a message, if it may come. It may ask the Domain Registry.
+// take delivers a message, if its sender is allowed. It may ask the Domain Registry.
 func (p *Peers) take(ctx context.Context, node Node, m message.Message) {
 	remote, err := p.sender(ctx, node, m)
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *Peers) take(ctx context.Context, node Node, m message.Message) {
 	p.o.Bus.Arrive(ctx, remote, node.Stub, m)
 }
 
-// sender is the runtime that a message counts as from.
+// sender returns the runtime that a message counts as from.
 func (p *Peers) sender(ctx context.Context, node Node, m message.Message) (message.URL, error) {
 	remote, err := p.o.Directory.Where(ctx, m.From)
 	if err != nil {
@@ -94,10 +94,10 @@ func (p *Peers) sender(ctx context.Context, node Node, m message.Message) (messa
 	return remote, nil
 }
 
-// refuse drops a message that came, and answers it where somebody may wait for that.
+// refuse drops a message, and answers it if its sender may wait for an answer.
 func (p *Peers) refuse(node Node, m message.Message, err error) {
 	if errors.Is(err, forged{}) {
-		p.say(m.From, "a Message Node spoke for somebody else", "stub", node.Stub, "from", m.From, "to", m.To, "error", err)
+		p.logSeldom(m.From, "a Message Node spoke for somebody else", "stub", node.Stub, "from", m.From, "to", m.To, "error", err)
 		return
 	}
 	p.refused(m.From, node.Stub, err)

@@ -17,18 +17,18 @@ type Observers struct {
 	away map[message.URL]*shared // by address; at most the objects of the sync manager
 }
 
-// shared is the one subscription that stands for all runtimes without sessions.
+// shared is the one subscription for all runtimes without sessions.
 type shared struct {
 	users int
 	stop  func()
 }
 
-// NewObservers makes them, without any.
+// NewObservers makes Observers without subscriptions.
 func NewObservers(b syncmanager.Bus) *Observers {
 	return &Observers{Bus: b, away: map[message.URL]*shared{}}
 }
 
-// Forward has every message for the address at also sent to the runtime remote; see [syncmanager.Bus].
+// Forward sends every message for the address at also to the runtime remote; see [syncmanager.Bus].
 func (o *Observers) Forward(at, remote message.URL) (stop func()) {
 	if !Sessionless(remote) {
 		return o.Bus.Forward(at, remote)

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// subscriptions is a bus that counts those of each address and runtime.
+// subscriptions is a bus that counts the subscriptions of each address and runtime.
 type subscriptions struct {
 	syncmanager.Bus
 	by map[string]int
@@ -38,7 +38,7 @@ func TestObserversShareASubscription(t *testing.T) {
 	one()
 	other()
 	first()
-	first() // again: nothing
+	first() // a second time: it changes nothing
 	if all() != 1 {
 		t.Errorf("subscriptions when one is left: %v", s.by)
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Policy is the operator's, on who is spoken with without a session. The errors say what to do.
+// Policy is the operator's policy about runtimes without sessions. The errors say what to do.
 type Policy interface {
-	// WithoutSession refuses a runtime.
+	// WithoutSession returns an error if messages with the runtime are not allowed.
 	WithoutSession(remote message.URL) error
 	// HomeWithoutSessions tells whether a hyperty of that domain may be at a runtime without sessions that is allowed.
 	HomeWithoutSessions(domain string) bool
@@ -28,21 +28,21 @@ type Policy interface {
 
 // Directory knows where addresses are. The Registry implements it.
 type Directory interface {
-	// Where is the runtime of an address. It may ask the Domain Registry.
+	// Where returns the runtime of an address. It may ask the Domain Registry.
 	Where(ctx context.Context, address message.URL) (message.URL, error)
 	// Local tells whether the address is one of this runtime's.
 	Local(address message.URL) bool
 }
 
-// Routes are ways to Message Nodes. The Registry implements it.
+// Routes finds routes to Message Nodes. The Registry implements it.
 type Routes interface {
-	// Explain is the way to an address.
+	// Explain returns the route to an address.
 	Explain(ctx context.Context, to message.URL) (bus.Route, error)
-	// RouteTo is the best way to a runtime that is known now.
+	// RouteTo returns the best route to a known runtime.
 	RouteTo(remote message.URL) (bus.Route, error)
 }
 
-// Bus takes the messages that may come. [bus.MessageBus] implements it.
+// Bus takes the messages that are accepted. [bus.MessageBus] implements it.
 type Bus interface {
 	Arrive(ctx context.Context, remote, door message.URL, m message.Message)
 	ArriveFromNode(ctx context.Context, stub message.URL, m message.Message)
@@ -56,30 +56,30 @@ type Options struct {
 	Directory Directory
 	Routes    Routes
 	Bus       Bus
-	Post      func(ctx context.Context, stub message.URL, m message.Message) error // gives a message to a stub
-	Go        func(func(ctx context.Context))                                      // runs a goroutine that somebody waits for; its ctx ends when it is to end
+	Post      func(ctx context.Context, stub message.URL, m message.Message) error // passes a message to a stub
+	Go        func(func(ctx context.Context))                                      // runs a goroutine that its owner waits for; its ctx ends when it must end
 	Log       hclog.Logger                                                         // nil: none
 	Trace     *trace.Hub
 }
 
-// Peers is the remote runtimes without sessions. Its methods may be called from many goroutines.
+// Peers has the remote runtimes without sessions. Its methods may be called from many goroutines.
 type Peers struct {
 	o     Options
 	asked asked
-	work  work.Jobs[message.URL] // what may wait: by the message's receiver
+	work  work.Jobs[message.URL] // by the message's receiver
 
 	mu    sync.Mutex
 	peers map[message.URL]*peer // maxPeers
-	said  map[string]time.Time  // when trouble was logged; maxSaid, those that may be logged again make room
+	said  map[string]time.Time  // when a fault was logged last; at most maxSaid
 }
 
-// peer is a runtime that is spoken with without a session.
+// peer is a runtime without a session, with which messages were exchanged.
 type peer struct {
 	sent, received atomic.Uint64
 	since          time.Time
 }
 
-// Peer is what was said with a runtime without a session.
+// Peer says how many messages were exchanged with a runtime without a session.
 type Peer struct {
 	Remote         message.URL
 	Sent, Received uint64 // messages
@@ -88,14 +88,14 @@ type Peer struct {
 
 const (
 	maxPeers = 4096        // that are counted
-	sayAgain = time.Minute // before the same trouble is logged once more
-	maxSaid  = 256         // troubles that are remembered for it
+	sayAgain = time.Minute // before the same fault is logged again
+	maxSaid  = 256         // faults that are remembered for that
 )
 
 // Sessionless tells whether a runtime can have no session: its address is derived from no key that it could prove.
 func Sessionless(runtime message.URL) bool { return !proof.KeyDerived(runtime) }
 
-// New makes them.
+// New makes a Peers.
 func New(o Options) *Peers {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
@@ -103,7 +103,7 @@ func New(o Options) *Peers {
 	return &Peers{o: o, work: work.Jobs[message.URL]{Begin: o.Go}, peers: map[message.URL]*peer{}, said: map[string]time.Time{}}
 }
 
-// peer is the entry of a runtime.
+// peer returns the entry of a runtime.
 func (p *Peers) peer(remote message.URL) *peer {
 	remote = remote.Canonical()
 	p.mu.Lock()
@@ -118,7 +118,7 @@ func (p *Peers) peer(remote message.URL) *peer {
 	return found
 }
 
-// Snapshot is every runtime that was spoken with, sorted.
+// Snapshot returns all runtimes with which messages were exchanged, sorted.
 func (p *Peers) Snapshot() []Peer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +130,7 @@ func (p *Peers) Snapshot() []Peer {
 	return list
 }
 
-// Allows refuses a runtime that nothing would be sent to. The error is a *message.ResponseError.
+// Allows returns an error if messages to a runtime would be refused. It is a *message.ResponseError.
 func (p *Peers) Allows(remote message.URL) error {
 	if err := p.o.Policy.WithoutSession(remote); err != nil {
 		return &message.ResponseError{Code: message.CodeForbidden, From: p.o.Self, Description: message.Reason(err)}
@@ -138,8 +138,8 @@ func (p *Peers) Allows(remote message.URL) error {
 	return nil
 }
 
-// say logs what a stranger can make happen as often as it likes, once a while.
-func (p *Peers) say(about message.URL, text string, args ...any) {
+// logSeldom logs a fault that a stranger can cause as often as it likes: the same one once in a while.
+func (p *Peers) logSeldom(about message.URL, text string, args ...any) {
 	now := time.Now()
 	key := text + " " + about.NodeDomain()
 	p.mu.Lock()
@@ -147,7 +147,7 @@ func (p *Peers) say(about message.URL, text string, args ...any) {
 	fresh := !known || now.Sub(last) >= sayAgain
 	if fresh && !known && len(p.said) >= maxSaid {
 		maps.DeleteFunc(p.said, func(_ string, at time.Time) bool { return now.Sub(at) >= sayAgain })
-		fresh = len(p.said) < maxSaid // else enough has been said
+		fresh = len(p.said) < maxSaid // else enough was logged
 	}
 	if fresh {
 		p.said[key] = now
@@ -158,9 +158,9 @@ func (p *Peers) say(about message.URL, text string, args ...any) {
 	}
 }
 
-// refused tells people that a runtime is not spoken with.
+// refused logs that messages with a runtime are refused.
 func (p *Peers) refused(remote, stub message.URL, err error) {
-	p.say(remote, "runtime without a session refused", "remote", remote, "why", err)
+	p.logSeldom(remote, "runtime without a session refused", "remote", remote, "why", err)
 	if p.o.Trace.Watched() {
 		p.o.Trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: remote, Via: stub, Value: err.Error()})
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -27,12 +29,12 @@ const (
 	third  message.URL = self + "/protostub/c.example"
 )
 
-// around is all that Peers need, and what they did with it.
+// around is everything that Peers need, and notes what they do.
 type around struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
-	posted []string // by which stub, to whom
-	came   []string // from which runtime, or "answer"; from whom
+	posted []string // by which stub, to which runtime
+	came   []string // from which runtime, or "answer"; then the sender
 	refuse error    // of Post
 }
 
@@ -86,7 +88,8 @@ func (a *around) Post(_ context.Context, stub message.URL, m message.Message) er
 	return a.refuse
 }
 
-// newPeers are Peers with everything around them; done waits for what they do in the background, and returns and forgets it.
+// newPeers are Peers with everything around them; done waits for their background work, and returns and forgets what they
+// did.
 func newPeers(t *testing.T, log hclog.Logger) (p *Peers, a *around, done func() (came, posted []string)) {
 	a = &around{}
 	p = New(Options{Self: self, Domain: "a.example", Policy: a, Directory: a, Routes: a, Bus: a, Post: a.Post, Log: log,
@@ -99,7 +102,7 @@ func newPeers(t *testing.T, log hclog.Logger) (p *Peers, a *around, done func() 
 	}
 }
 
-// What a Message Node says counts as from an allowed runtime without sessions, or it is refused.
+// A message from a Message Node counts as from an allowed runtime without sessions, or is refused.
 func TestReceive(t *testing.T) {
 	p, _, done := newPeers(t, nil)
 	for _, c := range []struct {
@@ -138,7 +141,7 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// A message goes to the node of its runtime's domain, a publication to the node of its own address; its answer is taken.
+// A message goes to the node of its runtime's domain, a publication to the node of its own address; its answer is accepted.
 func TestRouteAndPost(t *testing.T) {
 	p, a, done := newPeers(t, nil)
 	m := message.Message{ID: message.NumberID(7), Type: message.Read, From: bob, To: ann}
@@ -161,9 +164,9 @@ func TestRouteAndPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := m.Respond(message.CodeOK, nil)
-	p.Receive(Node{ours, "a.example"}, answer)   // not where it went
+	p.Receive(Node{ours, "a.example"}, answer)   // not by the node where it went
 	p.Receive(Node{theirs, "b.example"}, answer) // there
-	p.Receive(Node{theirs, "b.example"}, answer) // once more
+	p.Receive(Node{theirs, "b.example"}, answer) // a second time
 	came, posted := done()
 	if want := []string{string("answer " + ann + " 7")}; !slices.Equal(came, want) {
 		t.Errorf("answers %q, want %q", came, want)
@@ -180,7 +183,7 @@ func TestRouteAndPost(t *testing.T) {
 	}
 }
 
-// What a stranger makes happen as often as it likes is logged once a while, and what is kept of strangers is bounded.
+// Faults that a stranger can cause as often as it likes are logged once in a while, and what is kept of strangers is bounded.
 func TestStrangersAreLoggedSeldom(t *testing.T) {
 	var text strings.Builder
 	p, _, done := newPeers(t, hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Warn}))
@@ -191,5 +194,78 @@ func TestStrangersAreLoggedSeldom(t *testing.T) {
 	done()
 	if n := strings.Count(text.String(), "\n"); n != maxSaid || len(p.said) != maxSaid {
 		t.Errorf("%d lines, %d remembered, want %d", n, len(p.said), maxSaid)
+	}
+}
+
+// The same trouble is logged again after a minute, also where as many are remembered as may be; until then it is not, and one that
+// is forgotten makes room for a new one.
+func TestTroubleIsLoggedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		p, _, _ := newPeers(t, hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Warn}))
+		said := func(name string, want bool) {
+			t.Helper()
+			text.Reset()
+			p.logSeldom(message.URL("hyperty://"+name+".example/x"), "trouble")
+			if got := text.Len() > 0; got != want {
+				t.Errorf("%s after %v: said is %v", name, time.Now(), got)
+			}
+		}
+		said("first", true)
+		said("first", false)
+		time.Sleep(sayAgain / 2)
+		for i := range maxSaid - 1 {
+			said(fmt.Sprint("d", i), true)
+		}
+		said("new", false) // as many are remembered as may be
+		time.Sleep(sayAgain/2 - 1)
+		said("first", false)
+		time.Sleep(1)
+		said("d0", false)
+		said("first", true)
+		said("new", false)
+		time.Sleep(sayAgain / 2)
+		said("new", true)
+		said("first", false)
+		if n := len(p.said); n != 2 {
+			t.Errorf("%d are remembered", n)
+		}
+	})
+}
+
+// A runtime is counted once, however its address is written.
+func TestOneRuntimeIsCountedOnce(t *testing.T) {
+	p, _, _ := newPeers(t, nil)
+	p.peer(remote).sent.Add(1)
+	p.peer(message.URL(strings.TrimPrefix(string(remote), "hyperty-")) + "/").received.Add(2)
+	if s := p.Snapshot(); len(s) != 1 || s[0].Remote != remote || s[0].Sent != 1 || s[0].Received != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A refusal that could not be sent is noted in the log, unless this runtime ends.
+func TestRefusalsThatCannotBeSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		ended bool
+		noted bool
+	}{"sent": {nil, false, false}, "not sent": {errors.New("the stub has gone"), false, true}, "not sent at the end": {errors.New("the stub has gone"), true, false}} {
+		var text strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		a := &around{refuse: c.err}
+		p := New(Options{Self: self, Domain: "a.example", Policy: a, Directory: a, Routes: a, Bus: a, Log: hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Debug}),
+			Post: func(ctx context.Context, stub message.URL, m message.Message) error {
+				if c.ended {
+					cancel()
+				}
+				return a.Post(ctx, stub, m)
+			},
+			Go: func(f func(context.Context)) { a.wg.Go(func() { f(ctx) }) }})
+		p.refuse(Node{theirs, "b.example"}, message.Message{ID: message.NumberID(1), Type: message.Read, From: ann, To: bob}, errors.New("no"))
+		a.wg.Wait()
+		if noted := strings.Contains(text.String(), "refusal not sent"); noted != c.noted || len(a.posted) != 1 {
+			t.Errorf("%s: noted %v, posted %v", name, noted, a.posted)
+		}
 	}
 }

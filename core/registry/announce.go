@@ -10,16 +10,18 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// announcedTime is how long after its announcement an address may not be registered yet.
+// announcedTime is how long an announced address may take until its Domain Registry has an entry of it.
 const announcedTime = 3 * time.Second
 
-// Announced takes what the runtime remote says inside its session of addresses that its next messages are from: that they
-// are its own. It is a claim, as its list on /registry/changes is, see [Registry.Verify]: it takes no address that is known
-// as another's, or of this runtime. When it returns messages from there need no look-up.
+// Announced enters the addresses that the runtime remote has announced inside its session, as those that its next messages
+// are from. An announcement is a claim, as a list on /registry/changes is, see [Registry.Verify]: it has no effect on an
+// address that is known as another runtime's or this one's. When Announced returns, messages from the addresses need no
+// look-up.
 //
-// Messages to an address that is only announced go there over a live P2P connection, as to one that is listed. Else they
-// leave by a Message Node, and then its Domain Registry can be asked as well: so it is, and at once, in the background. What
-// it says comes first; where nobody is registered there, or somebody else who is disconnected, the claim is forgotten.
+// Messages to an address that is only announced go to the runtime over a live P2P connection, as those to a listed address
+// do. Without a connection they leave by a Message Node, whose Domain Registry can be asked too: Announced has it asked at
+// once, in the background. Its answer counts for more than the claim: where nobody is registered at the address, or another
+// runtime is and is disconnected, the claim is forgotten.
 func (r *Registry) Announced(ctx context.Context, remoteURL message.URL, addresses []message.URL) {
 	remoteURL = remoteURL.Canonical()
 	var doubted []message.URL
@@ -46,9 +48,9 @@ func (r *Registry) Announced(ctx context.Context, remoteURL message.URL, address
 	}
 }
 
-// Ended takes what the runtime remote says inside its session of addresses that it has given up; see [Registry.Announced].
+// Ended forgets the addresses that the runtime remote has given up, as it says inside its session; see [Registry.Announced].
 func (r *Registry) Ended(ctx context.Context, remoteURL message.URL, addresses []message.URL) {
-	_ = r.ask(ctx, func() { // an error: this runtime ends
+	_ = r.ask(ctx, func() { // the only error is that this runtime ends
 		if rt, known := r.directory.Runtime(remoteURL.Canonical()); known {
 			for _, u := range addresses {
 				r.giveUp(rt, directory.Key(u))
@@ -57,8 +59,8 @@ func (r *Registry) Ended(ctx context.Context, remoteURL message.URL, addresses [
 	})
 }
 
-// confirm asks the Domain Registry of an address that a runtime has announced, in the background, where its node is used
-// already and not too many look-ups go on.
+// confirm asks the Domain Registry about an address that a runtime has announced, in the background. It does so only where
+// the stub of that Message Node runs already and not too many look-ups go on.
 func (r *Registry) confirm(remoteURL, key message.URL) {
 	if _, runs := r.nodes.Now(key.NodeDomain(), nodes.Theirs); r.lookups.Busy() || !runs || !r.askers.Pace.Allow(time.Now(), remoteURL) {
 		return
@@ -80,8 +82,8 @@ func (r *Registry) confirm(remoteURL, key message.URL) {
 	})
 }
 
-// lookUpAnnounced is lookUp for an address that a runtime has announced: it may have been registered a moment ago, by a
-// runtime whose node has just come back, so whoever does not find it looks again. Who sends from there waits for that.
+// lookUpAnnounced is lookUp for an address that a runtime has announced. The runtime may have registered it a moment ago,
+// when its node came back: so a look-up that finds no entry is repeated a few times. Messages from the address wait for that.
 func (r *Registry) lookUpAnnounced(ctx context.Context, key message.URL, anew bool) (*directory.Runtime, error) {
 	for wait := announcedTime / 15; ; wait *= 2 {
 		rt, err := r.lookUp(ctx, key, anew)

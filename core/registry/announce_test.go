@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// An address that a runtime has announced in its session is its own without a look-up, and what is answered there goes back
-// over the live connection. The Message Node is away.
+// An address that a runtime has announced in its session needs no look-up, and answers to it go back over the live
+// connection. The Message Node is away.
 func TestAnnouncedNeedsNoLookUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
@@ -36,8 +36,24 @@ func TestAnnouncedNeedsNoLookUp(t *testing.T) {
 	})
 }
 
-// An announcement is a claim: it takes nothing that is known as another's or of this runtime, nor a pinned name; the Domain
-// Registry's word comes before it, and over the relay it leads nobody's messages.
+// An address that is looked up while a message from it is verified is not taken for another's than its runtime's.
+func TestLookedUpWhileVerified(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, c := w.add("a", "example.com", nil), w.add("b", "example.com", nil), w.add("c", "example.com", nil)
+		bob, _ := b.hyperty("bob")
+		if _, err := a.resolve(bob); err != nil {
+			t.Fatal(err)
+		}
+		found, known := a.reg.directory.Find(bob)
+		if err := a.reg.refuseKnown(b.url, bob, bob, found, known); err != nil || !known {
+			t.Errorf("known %v: %v", known, err)
+		}
+		wantCode(t, a.reg.refuseKnown(c.url, bob, bob, found, known), message.CodeForbidden)
+	})
+}
+
+// An announcement is a claim: it has no effect on an address that is known as another's or this runtime's, nor on a pinned
+// name. The Domain Registry's word counts for more, and over the relay no message goes to the announcer.
 func TestAnAnnouncementIsAClaim(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) {
@@ -79,7 +95,7 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 		a.reg.Announced(w.ctx, b.url, []message.URL{nobody})
 		wantCode(t, a.reg.Verify(w.ctx, b.url, nobody), message.CodeForbidden)
 
-		// Who may not wait for the answer has none.
+		// A caller that may not wait for the answer gets none.
 		ended, end := context.WithCancel(w.ctx)
 		end()
 		const hasty message.URL = "hyperty://example.com/hasty"
@@ -90,7 +106,7 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 		settle(time.Second)
 		wantCode(t, a.reg.Verify(w.ctx, b.url, hasty), message.CodeForbidden)
 
-		// A node that does not answer is no reason to believe it; one that is known to be away is.
+		// A node that does not answer is no reason to believe the announcement; one that is known to be away is.
 		const late message.URL = "hyperty://example.com/late"
 		node := a.url.Join("protostub", "example.com")
 		w.change(func() { w.down = true })
@@ -107,8 +123,8 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 	})
 }
 
-// Nor does it where it would lead at once, over a live connection: what is known as another's stays there, and what is pinned
-// to another runtime is nobody else's.
+// Nor has it an effect where messages would go there at once, over a live connection: what is known as another's stays there,
+// and an address that is pinned to another runtime is nobody else's.
 func TestAnAnnouncementOverAConnectionIsAClaim(t *testing.T) {
 	const pinned message.URL = "hyperty://example.com/pinned"
 	inWorld(t, func(w *world) {
@@ -143,8 +159,8 @@ func TestAnAnnouncementOverAConnectionIsAClaim(t *testing.T) {
 	})
 }
 
-// What runtimes announce without a connection is bounded, one by one and together, and drives nothing out that is known
-// otherwise.
+// The addresses that runtimes announce without a connection are bounded, for each runtime and for all, and drive no address
+// out that is known otherwise.
 func TestAnnouncementsHaveALimit(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const each = 10
@@ -176,8 +192,8 @@ func TestAnnouncementsHaveALimit(t *testing.T) {
 	})
 }
 
-// An announcement is no way around the Domain Registry: not while the address's owner is disconnected, nor while many
-// look-ups go on. The owner itself, whom its node takes for disconnected still, is believed.
+// An announcement does not bypass the Domain Registry: neither while the address's owner is disconnected, nor while many
+// look-ups go on. The owner itself is believed even if its node still considers it disconnected.
 func TestAnnouncingWhoIsDisconnected(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) { o.Policy, o.Lookups.Max = Never, 4 })
@@ -211,8 +227,8 @@ func TestAnnouncingWhoIsDisconnected(t *testing.T) {
 	})
 }
 
-// A sender that registers while its node comes back is heard a moment before its node has heard of it: its first message
-// waits, at once after the announcement and also when the Domain Registry has said already that it knows nobody there.
+// A sender that registers while its node comes back may post a moment before its node has the entry: its first message waits,
+// at once after the announcement and also when the Domain Registry has just answered that it has no entry.
 func TestAnnouncedBeforeItIsRegistered(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"at once": 0, "a moment later": 500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {

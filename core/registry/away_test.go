@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// While the own Message Node is away addresses are made and known names are used at once, and gone ones go at once; the node
-// hears of all that when it is back. A name that was never granted waits for the node.
+// While this domain's Message Node is away addresses are made, known names are used, and addresses are given up, all at once;
+// the node hears of it when it is back. A name that was never granted waits for the node.
 func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", nil)
@@ -30,7 +30,7 @@ func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
 		settle(time.Millisecond)
 		began := time.Now()
 		var fresh []message.URL
-		for range 2 * 8 { // more than what is left of the block
+		for range 2 * 8 { // more than is left of the block
 			u, err := a.reg.RegisterHyperty(w.ctx, Hyperty{})
 			if err != nil {
 				t.Fatal(err)
@@ -69,7 +69,7 @@ func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
 	})
 }
 
-// A node that goes while it is asked is not waited for.
+// A request does not wait for a node that goes while it is asked.
 func TestTheNodeGoesWhileItIsAsked(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", nil)
@@ -92,5 +92,56 @@ func TestTheNodeGoesWhileItIsAsked(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		w.change(func() { w.down = false })
+	})
+}
+
+// Nobody waits for a node that is away where a new hyperty observes an object of a runtime with which there is a connection: it
+// registers at once, it is known to be of the runtime that has announced it, and so is the reporter, of whom nobody here has heard,
+// where the other runtime names it. The ways there and back are direct.
+func TestObservingWhileTheNodeIsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
+		reporter, _ := a.hyperty("reporter")
+		object, err := a.reg.RegisterObject(w.ctx, Object{Scheme: "comm", Reporter: reporter, Private: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.reg.Announced(w.ctx, a.url, []message.URL{object})
+		for _, s := range []*side{a, b} {
+			s.status(s.url.Join("protostub", "example.com"), message.Live, "")
+		}
+		w.change(func() { w.down = true })
+		for _, s := range []*side{a, b} {
+			s.status(s.url.Join("protostub", "example.com"), message.Disconnected, "")
+		}
+		settle(time.Millisecond)
+		began := time.Now()
+		observer, err := b.reg.RegisterHyperty(w.ctx, Hyperty{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.reg.Announced(w.ctx, b.url, []message.URL{observer})
+		b.reg.Announced(w.ctx, a.url, []message.URL{reporter})
+		for _, c := range []struct {
+			at, of  *side
+			address message.URL
+		}{{a, b, observer}, {b, a, reporter}} {
+			if err := c.at.reg.Verify(w.ctx, c.of.url, c.address); err != nil {
+				t.Errorf("%s: %v", c.address, err)
+			}
+			if route, err := c.at.resolve(c.address); err != nil || !route.Direct || route.Remote != c.of.url {
+				t.Errorf("to %s: %+v, %v", c.address, route, err)
+			}
+		}
+		if route, err := b.resolve(object.Join("subscription")); err != nil || !route.Direct || route.Remote != a.url {
+			t.Errorf("to the object: %+v, %v", route, err)
+		}
+		took := time.Since(began)
+		w.change(func() {
+			if reads := w.reads[observer] + w.reads[reporter] + w.reads[object]; took > 0 || reads > 0 {
+				t.Errorf("it took %v, with %d look-ups", took, reads)
+			}
+			w.down = false
+		})
 	})
 }

@@ -27,7 +27,7 @@ func (w *world) entry(url message.URL) fields {
 	return e
 }
 
-// answer has the Domain Registry say something else about url.
+// answer makes the Domain Registry answer something else about url.
 func (w *world) answer(url message.URL, what any) {
 	w.change(func() {
 		w.cheat = func(asked message.URL, _ json.RawMessage) any {
@@ -78,7 +78,7 @@ func TestSignedEntries(t *testing.T) {
 		if _, err := c.resolve(bob); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, c.reg.VerifyLocal(c.url.Join("protostub", "example.com"), bob), message.CodeForbidden) // a node in bob's name
+		wantCode(t, c.reg.VerifyLocal(c.url.Join("protostub", "example.com"), bob), message.CodeForbidden) // a node posts in bob's name
 		forget(c, bob)
 		if err := b.reg.Unregister(w.ctx, bob); err != nil {
 			t.Fatal(err)
@@ -88,8 +88,8 @@ func TestSignedEntries(t *testing.T) {
 	})
 }
 
-// Whatever a node changes in an entry, leaves out or puts together, the entry is as if it were not there, and the
-// sender is told why. Others are not touched by it.
+// Whatever a node changes in an entry, leaves out or puts together, the entry is ignored, and the sender is told why. Other
+// entries are not affected.
 func TestForgedEntriesAreNone(t *testing.T) {
 	alter := func(field string, value any) func(e, other fields) { return func(e, _ fields) { e[field] = value } }
 	handlers := func(name string, value any) func(e, other fields) {
@@ -160,7 +160,7 @@ func TestForgedEntriesAreNone(t *testing.T) {
 	}
 }
 
-// The status is the node's word: nothing goes to an entry that it says is disconnected, but only a signed one is known.
+// The status is the node's word: no message goes to an entry that it marks as disconnected, but only a signed entry is known.
 func TestDisconnectedMustBeSignedToo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.signed(1, nil), w.signed(2, nil)
@@ -168,7 +168,7 @@ func TestDisconnectedMustBeSignedToo(t *testing.T) {
 		if err := b.reg.Unregister(w.ctx, bob); err != nil {
 			t.Fatal(err)
 		}
-		settle(7 * 24 * time.Hour) // its proof has expired, it is known nevertheless
+		settle(7 * 24 * time.Hour) // its proof has expired, but it is known
 		_, err := a.resolve(bob)
 		wantCode(t, err, message.CodeTimeout)
 		settle(2 * time.Second)
@@ -209,7 +209,7 @@ func TestOldEntriesAreNotBroughtBack(t *testing.T) {
 		}
 		forget(a, bob)
 
-		// The name is another runtime's now: that one signed last. The first one's entry does not come back.
+		// The name is another runtime's now, which signed last. The first one's entry is not believed again.
 		w.honest()
 		w.change(func() { delete(w.names, bob) })
 		c.hyperty("bob")
@@ -228,10 +228,10 @@ func TestOldEntriesAreNotBroughtBack(t *testing.T) {
 	})
 }
 
-// unconnected is a runtime that learns from Domain Registries alone where others are.
+// unconnected makes a runtime that learns only from Domain Registries where addresses are.
 func unconnected(o *Options) { o.Policy = Never }
 
-// forget has the cache forget an address, as it does after some time.
+// forget drops an address from the directory, as happens after some time.
 func forget(s *side, url message.URL) {
 	s.reg.ask(s.w.ctx, func() { s.reg.directory.Forget(url) })
 }
@@ -266,7 +266,7 @@ func TestProofsExpireAndAreRenewed(t *testing.T) {
 		if route, err := a.resolve(bob); err != nil || route.Remote != b.url {
 			t.Errorf("%+v, %v", route, err)
 		}
-		// A clock that is ahead by more than a day.
+		// The clock is ahead by more than a day.
 		e := w.entry(bob)
 		signed, _, err := proof.ParseEntry(message.Encode(e))
 		if err != nil {
@@ -281,8 +281,8 @@ func TestProofsExpireAndAreRenewed(t *testing.T) {
 	})
 }
 
-// Of several entries the bad ones are left out, and of the good ones the one that was signed last counts; but a name
-// that is pinned stays where it is pinned to.
+// Of several entries the bad ones are ignored, and of the good ones the one that was signed last counts; but a name that is
+// pinned stays where it is pinned to.
 func TestSeveralEntries(t *testing.T) {
 	for _, pinned := range []bool{false, true} {
 		inWorld(t, func(w *world) {
@@ -326,7 +326,7 @@ func TestSeveralEntries(t *testing.T) {
 	}
 }
 
-// Entries without a signature are believed where the operator allows it, and of runtimes that cannot sign only.
+// Unsigned entries are believed only where the operator allows it, and only of runtimes that cannot sign.
 func TestUnsignedEntries(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var asked []message.URL

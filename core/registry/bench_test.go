@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// nowhere is a deployer whose stubs always run.
+// nowhere is a deployer whose stubs run at once.
 type nowhere struct{}
 
 func (nowhere) Deploy(context.Context, Deployment) error    { return nil }
@@ -35,7 +35,7 @@ func someone(i int) message.URL {
 // crowd is a Registry that knows n addresses, perRuntime at each runtime, each with a live connection or none.
 func crowd(tb testing.TB, n int, live bool) *Registry { return crowdOf(tb, n, live, 1<<21) }
 
-// crowdOf is crowd in a Registry that has room for so many addresses.
+// crowdOf is crowd with room for most addresses.
 func crowdOf(tb testing.TB, n int, live bool, most int) *Registry {
 	b := bus.New(bus.Options{Runtime: "hyperty-runtime://example.com/a"})
 	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com", Bus: b, Deployer: nowhere{}, Policy: Never,
@@ -58,20 +58,19 @@ func crowdOf(tb testing.TB, n int, live bool, most int) *Registry {
 	return r
 }
 
-// liveWay is the way over a live connection of that number.
+// liveWay is the way over the live connection with that number.
 func liveWay(rt *directory.Runtime, number uint64) *directory.Way {
 	door := message.URL(fmt.Sprintf("hyperty-runtime://example.com/a/p2prequester/%d", number))
 	return &directory.Way{Number: number, State: message.Live, Direct: bus.Route{Stub: door, Door: door, Remote: rt.URL(), Direct: true,
 		Why: "a live P2P connection over alpha with " + string(rt.URL())}}
 }
 
-// workingSet is how many addresses one application is in talks with.
+// workingSet is how many addresses one application talks with.
 const workingSet = 64
 
-// calls are addresses in the order in which messages go to them. The texts are the callers' own, one behind the other,
-// as the address of a message that has just been read is in the processor's cache: what is far away is the Registry's.
-// "set" is a few of the n known ones again and again, "uniform" all n in no order, each as far from the caches as a
-// table of that size is.
+// calls are addresses in the order in which messages go to them. Each text is a copy of its own, as that of a message that
+// has just been read: it is in the processor's cache, unlike the Registry's memory. "set" is a few of the n known addresses
+// again and again; "uniform" is all n in no order, each as far from the caches as a table of that size is.
 func calls(n int, pattern string) []message.URL {
 	random := rand.New(rand.NewPCG(1, 2))
 	order := random.Perm(n)
@@ -107,8 +106,8 @@ var (
 	patterns = []string{"set", "uniform"}
 )
 
-// BenchmarkResolve resolves messages to addresses of which n are known: see calls. Nothing can be much quicker there
-// than BenchmarkBareMap.
+// BenchmarkResolve resolves messages to addresses of which n are known: see calls. BenchmarkBareMap shows how little of that
+// could be saved.
 func BenchmarkResolve(b *testing.B) {
 	for _, way := range []string{"direct", "relay"} {
 		for _, n := range sizes {
@@ -134,7 +133,7 @@ func BenchmarkResolve(b *testing.B) {
 	}
 }
 
-// BenchmarkBareMap is the floor under BenchmarkResolve: one look-up in a Go map of the same addresses, and nothing else.
+// BenchmarkBareMap is the lower bound for BenchmarkResolve: one look-up in a Go map of the same addresses.
 func BenchmarkBareMap(b *testing.B) {
 	for _, n := range sizes {
 		for _, pattern := range patterns {
@@ -157,8 +156,8 @@ func BenchmarkBareMap(b *testing.B) {
 	}
 }
 
-// BenchmarkLearn enters an address where n are known: "new" one that is not, "again" one that is, "full" a new one for
-// which another one has to go. B/url is what the Registry keeps for each that is known, its text included.
+// BenchmarkLearn enters an address where n are known: "new" one that is not, "again" one that is, "full" a new one that
+// replaces another. B/url is the memory of the Registry for each known address, its text included.
 func BenchmarkLearn(b *testing.B) {
 	for _, n := range sizes {
 		for _, what := range []string{"new", "again", "full"} {

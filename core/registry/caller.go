@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// caller posts what the Registry says to others.
+// caller posts the Registry's own messages.
 type caller struct {
 	Bus
 	url     message.URL // the Registry's
@@ -20,7 +20,7 @@ type caller struct {
 }
 
 // request sends a request from the Registry and returns the value of its successful answer. The error is a
-// *message.ResponseError where there was an answer that says no; an answer that did not come in time is a 504.
+// *message.ResponseError, with the code of an answer that refuses, or 504 where no answer came in time.
 func (c *caller) request(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error) {
 	return c.requestWithin(ctx, c.timeout, message.Message{Type: typ, From: c.url, To: to, Body: message.Encode(body)})
 }
@@ -39,7 +39,7 @@ func (c *caller) requestWithin(ctx context.Context, timeout time.Duration, m mes
 	return answer, err
 }
 
-// post sends a message from the Registry; what goes wrong is logged.
+// post sends a message from the Registry, and logs an error.
 func (c *caller) post(ctx context.Context, m message.Message) {
 	if err := c.Post(ctx, m); err != nil && ctx.Err() == nil {
 		c.log.Warn("message not posted", "type", m.Type, "to", m.To, "error", err)
@@ -51,7 +51,7 @@ type executeBody struct {
 	Params []message.URL `json:"params"`
 }
 
-// execute has a stub, or another runtime's Registry, do something.
+// execute sends an "execute" to a stub, or to another runtime's Registry, and waits for the answer.
 func (c *caller) execute(ctx context.Context, to message.URL, timeout time.Duration, method string, params ...message.URL) error {
 	_, err := c.requestWithin(ctx, timeout, message.Message{Type: message.Execute, From: c.url, To: to, Body: message.Encode(executeBody{method, params})})
 	return err

@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// knows tells whether s sends to url directly without asking anybody.
+// knows tells whether s sends to url directly without a look-up.
 func (s *side) knows(url message.URL) bool {
 	s.w.mu.Lock()
 	before := s.w.reads[url]
@@ -71,7 +71,7 @@ func TestChangesSurviveAReconnect(t *testing.T) {
 		a.deaf, b.deaf = true, true
 		b.status(handler, message.Disconnected, a.url)
 		a.status(a.requesters()[0].URL, message.Disconnected, b.url)
-		settle(5 * time.Minute) // too long: a drops its follower
+		settle(5 * time.Minute) // longer than the grace: a drops its follower
 		if n := a.reg.Snapshot().Followers; n != 0 {
 			t.Errorf("%d followers", n)
 		}
@@ -94,7 +94,7 @@ func TestChangesSurviveAReconnect(t *testing.T) {
 	})
 }
 
-// update posts an update of a's changes to b as if it came over the session.
+// changed posts an update of s's changes to another runtime as if it came over the session.
 func (s *side) changed(to *side, body changes.Body) {
 	m := message.Message{Type: message.Update, From: s.url.Join("registry"), To: s.url.Join("registry", "changes"), Body: message.Encode(body)}
 	s.link(to.url, func() { to.bus.Arrive(s.w.ctx, s.url, "door", m) })
@@ -133,7 +133,7 @@ func TestChangesWithGaps(t *testing.T) {
 		if !b.knows(y) || b.knows(alice) {
 			t.Error("a complete list was not taken")
 		}
-		// What is known as another's, or is nobody's to list, is not taken.
+		// Addresses that are known as another's, or that nobody may list, are not accepted.
 		a.changed(b, changes.Body{Operation: "add", Value: []message.URL{bob, b.url.Join("sm"), "domain://msg-node.example.com/sm"}, Version: v + 10})
 		if route, err := b.resolve(bob); err == nil {
 			t.Errorf("bob is at %+v", route)
@@ -264,8 +264,8 @@ func TestARuntimeWithoutRegistryChanges(t *testing.T) {
 	})
 }
 
-// What waits of a runtime's changes takes as much memory as it is counted with, also where the runtime lists what is far below its
-// addresses.
+// The changes of a runtime that wait take only the memory that they are counted with, also if the listed texts are those of
+// components far below its addresses.
 func TestChangesDoNotKeepWhatTheirAddressesWereCutFrom(t *testing.T) {
 	body := changes.Body{Operation: changes.Add, Version: 1}
 	for i := range 600 {

@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// tell commands s's registry and returns the code of the answer.
+// tell sends s's Registry a command and returns the code of the answer.
 func (s *side) tell(from message.URL, params ...string) int {
 	s.w.t.Helper()
 	ctx, cancel := context.WithTimeout(s.w.ctx, time.Second)

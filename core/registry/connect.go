@@ -14,14 +14,15 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What one Registry has another one do (specification, "execute"): only about the connection between the two.
+// The methods by which one Registry asks another one for something (specification, "execute"): only about the connection
+// between the two.
 const (
-	methodRenew = "renew" // to the requester's: set the connection up again, and keep the live one until then
-	methodKeep  = "keep"  // to the handler's: the next invitation renews the connection, so keep the live one until then
+	methodRenew = "renew" // to the requester's Registry: set the connection up again, and keep the live one until then
+	methodKeep  = "keep"  // to the handler's Registry: the next invitation renews the connection, so keep the live one until then
 )
 
-// told does what the connections want after they have been told something. It runs in the loop.
-func (r *Registry) told() {
+// fulfilAll does all that the connections want, after one of their methods was called. It runs in the loop.
+func (r *Registry) fulfilAll() {
 	for wants := r.peers.Take(); len(wants) > 0; wants = r.peers.Take() {
 		for i := range wants {
 			r.fulfil(&wants[i])
@@ -32,12 +33,13 @@ func (r *Registry) told() {
 	if next, ok := r.peers.Next(); ok {
 		r.due = r.loop.At(next, func() {
 			r.peers.Tick(time.Now())
-			r.told()
+			r.fulfilAll()
 		})
 	}
 }
 
-// fulfil does one thing that the connections want. What may block goes on in the background, and they are told what came of it.
+// fulfil does one thing that the connections want. What may block runs in the background, and then reports its result to the
+// connections.
 func (r *Registry) fulfil(w *connections.Want) {
 	c := &w.Connection
 	switch w.Kind {
@@ -75,12 +77,12 @@ func (r *Registry) fulfil(w *connections.Want) {
 	case connections.ReadHandlers:
 		r.readHandlers(w.Remote, w.To)
 	default:
-		r.say(w)
+		r.logEvent(w)
 	}
 }
 
-// say logs what the connections have to say.
-func (r *Registry) say(w *connections.Want) {
+// logEvent logs an event of the connections.
+func (r *Registry) logEvent(w *connections.Want) {
 	c := &w.Connection
 	switch w.Kind {
 	case connections.SayFailed:
@@ -97,25 +99,26 @@ func (r *Registry) deployRequester(c connections.Connection) {
 	r.stubs.deploy(d, r.opts.P2P.SetupTimeout, func(err error) {
 		if err != nil {
 			r.peers.NotDeployed(time.Now(), c.Remote, c.Number, err)
-			r.told()
+			r.fulfilAll()
 		}
 	})
 }
 
-// readHandlers reads the Domain Registry's entry of an address that is known without it (from /changes), in the
-// background: the entry names the runtime's Handlers.
+// readHandlers reads the Domain Registry's entry of an address that is known from /registry/changes only, in the background:
+// the entry names the runtime's Handlers.
 func (r *Registry) readHandlers(remote, to message.URL) {
 	r.loop.Go(func(ctx context.Context) {
 		if rt, err := r.lookUp(ctx, directory.Key(to), true); err == nil && rt.URL() == remote {
 			r.loop.Do(func() {
 				r.peers.HandlersRead(time.Now(), remote)
-				r.told()
+				r.fulfilAll()
 			})
 		}
 	})
 }
 
-// reconnect has a Requester connect again: it is asked again where it does not hear, as its process may just be starting again.
+// reconnect asks a Requester to connect again, and repeats that while it gets no answer: the stub's process may just be
+// starting again.
 func (r *Registry) reconnect(ctx context.Context, c connections.Connection) {
 	for again := true; again; {
 		err := r.call.execute(ctx, c.Stub, tellTimeout, "connect", c.Handler)
@@ -130,16 +133,16 @@ func (r *Registry) reconnect(ctx context.Context, c connections.Connection) {
 	}
 }
 
-// askToKeep has the other side told that the next invitation renews the connection.
+// askToKeep tells the other side's Registry that the next invitation renews the connection.
 func (r *Registry) askToKeep(c connections.Connection) {
 	r.loop.Go(func(ctx context.Context) {
-		// Where it does not say yes the invitation is like any other, and the connection breaks before it is new.
+		// If the other side refuses, the invitation is like any other, and the connection breaks before the new one is live.
 		if err := r.call.execute(ctx, c.Remote.Join("registry"), r.call.timeout, methodKeep); err != nil && ctx.Err() == nil {
 			r.opts.Log.Info("the other side does not keep the connection while it is renewed", "runtime", c.Remote, "error", err)
 		}
 		r.loop.Do(func() {
 			r.peers.Kept(time.Now(), c.Remote, c.Number)
-			r.told()
+			r.fulfilAll()
 		})
 	})
 }
@@ -164,7 +167,7 @@ func (r *Registry) openDoor(c connections.Connection, door message.URL) {
 		_, err := r.call.requestWithin(ctx, r.opts.P2P.SetupTimeout, subscribe)
 		r.loop.Do(func() {
 			r.peers.Opened(time.Now(), c.Remote, c.Number, err)
-			r.told()
+			r.fulfilAll()
 		})
 	})
 }
@@ -177,7 +180,7 @@ func (r *Registry) closeDoor(door message.URL) {
 	}
 }
 
-// atDoor gives a message that is addressed to a door itself to the Handler's sandbox.
+// atDoor passes a message that is addressed to a door itself to the Handler's sandbox.
 func (r *Registry) atDoor(ctx context.Context, handler message.URL, m message.Message) {
 	if r.opts.Sandbox == nil {
 		if m.Type != message.Response {
@@ -190,7 +193,7 @@ func (r *Registry) atDoor(ctx context.Context, handler message.URL, m message.Me
 	}
 }
 
-// wake has a P2P set-up with a remote runtime considered; to is an address there. It does not wait.
+// wake has the loop consider a P2P set-up with a remote runtime; to is an address there. It does not wait.
 func (r *Registry) wake(rt *directory.Runtime, to message.URL) {
 	if !rt.Ask() {
 		return
@@ -199,27 +202,27 @@ func (r *Registry) wake(rt *directory.Runtime, to message.URL) {
 		rt.Asked()
 		if now, ok := r.directory.Runtime(rt.URL()); ok && now == rt {
 			r.peers.Consider(time.Now(), rt.URL(), to)
-			r.told()
+			r.fulfilAll()
 		}
 	}) {
 		rt.Asked()
 	}
 }
 
-// Renew has every P2P connection over a plug-in set up again, because the process that carries them is to end. A live
-// one carries messages until its successor is live. It does not wait.
+// Renew has every P2P connection of a plug-in set up again, because the plug-in's process is to end. A live connection
+// carries messages until its successor is live. Renew does not wait.
 func (r *Registry) Renew(plugin string) {
 	r.loop.Do(func() {
 		r.peers.Renew(time.Now(), plugin)
-		r.told()
+		r.fulfilAll()
 	})
 }
 
-// Suspect says that the direct way to a remote runtime does not carry messages although its stub has it live (pings
-// may pass where data is stuck): the connection is given up, and set up again as after any other end.
+// Suspect reports that the direct way to a remote runtime does not carry messages although its stub says that it is live
+// (pings may pass where data is stuck). The connection is given up, and set up again as after any other end.
 func (r *Registry) Suspect(remote, door message.URL) {
 	r.loop.Do(func() {
 		r.peers.Suspect(time.Now(), remote.Runtime(), door)
-		r.told()
+		r.fulfilAll()
 	})
 }

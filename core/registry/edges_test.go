@@ -55,7 +55,7 @@ func TestFollowersOfEndedConnectionsAreDropped(t *testing.T) {
 	})
 }
 
-// told collects what a Handler of s is told to do.
+// told returns the executes that a Handler of s gets.
 func (s *side) told(plugin string) <-chan executeBody {
 	bodies := make(chan executeBody, 16)
 	s.bus.Listen(s.url.Join("p2phandler", plugin), func(_ context.Context, m message.Message) {
@@ -100,14 +100,14 @@ func TestAChannelThatDiesWhileItsDoorIsRegistered(t *testing.T) {
 		b.status(handler, message.InProgress, a.url)
 		b.status(handler, message.Live, a.url)
 		settle(time.Millisecond)
-		b.mustBe(a, message.InProgress, sdk.RoleHandler) // live is only said when the door is there
+		b.mustBe(a, message.InProgress, sdk.RoleHandler) // it is live only when the door is open
 		b.status(handler, message.Disconnected, a.url)
 		settle(time.Millisecond)
 		b.mustBe(a, message.Failed, sdk.RoleHandler)
 	})
 }
 
-// slowDeployer takes its time, and notes in which order deployments ended and stubs were ended.
+// slowDeployer takes a long time, and notes in which order deployments and stubs ended.
 type slowDeployer struct {
 	mu    sync.Mutex
 	order []string
@@ -141,7 +141,7 @@ func TestAStubIsEndedOnlyAfterItWasDeployed(t *testing.T) {
 		alice, _ := a.hyperty("alice")
 		b.resolve(alice)
 		settle(time.Second)
-		if code := b.created("alpha", a.url); code != message.CodeOK { // the lower URL requests too
+		if code := b.created("alpha", a.url); code != message.CodeOK { // the runtime with the lower URL requests too
 			t.Fatal(code)
 		}
 		settle(5 * time.Second)
@@ -164,7 +164,7 @@ func (d *endingDeployer) Undeploy(ctx context.Context, stub message.URL) error {
 	return d.slowDeployer.Undeploy(ctx, stub)
 }
 
-// A Requester that has lost the glare deletes its Connection object while it ends: that is its own, and no forgery.
+// A Requester that has lost the glare deletes its own Connection object while it ends. That is no forgery.
 func TestAStubThatIsDroppedTakesBackWhatItMade(t *testing.T) {
 	inWorld(t, func(w *world) {
 		d := &endingDeployer{}
@@ -186,7 +186,7 @@ func TestAStubThatIsDroppedTakesBackWhatItMade(t *testing.T) {
 		alice, _ := a.hyperty("alice")
 		b.resolve(alice)
 		settle(time.Second)
-		if code := b.created("alpha", a.url); code != message.CodeOK { // the lower URL requests too
+		if code := b.created("alpha", a.url); code != message.CodeOK { // the runtime with the lower URL requests too
 			t.Fatal(code)
 		}
 		settle(5 * time.Second)

@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// An address that its runtime has given up leads nobody there any more, and others may claim it: over live connections, while
-// the Message Node is away. What its runtime has posted from there before, and waits here, is its own still.
+// No message is sent to an address that its runtime has given up, and others may claim it: over live connections, while the
+// Message Node is away. A message that its runtime has posted from there before, and that waits here, is still accepted.
 func TestEndedIsNotBelieved(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
@@ -23,7 +23,7 @@ func TestEndedIsNotBelieved(t *testing.T) {
 		if route, err := a.resolve(moving); err != nil || route.Remote != b.url {
 			t.Fatalf("%+v, %v", route, err)
 		}
-		a.reg.Announced(w.ctx, other, []message.URL{"hyperty://example.com/others"}) // it is known
+		a.reg.Announced(w.ctx, other, []message.URL{"hyperty://example.com/others"}) // so it is known
 		a.reg.Ended(w.ctx, other, []message.URL{moving})                             // which is not its own
 		if err := a.reg.Verify(w.ctx, other, moving); err == nil {
 			t.Error("others may post from there")

@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// listing enters what a remote runtime lists; see [changes.Names]. It is used in the loop.
+// listing enters what a remote runtime lists; it is the [changes.Names] of a subscription. It is used in the loop.
 type listing struct {
 	r *Registry
 	f *following
@@ -32,10 +32,13 @@ func (l listing) List(key message.URL) bool {
 }
 
 // Unlist forgets an address that the remote runtime has given up.
-func (l listing) Unlist(key message.URL) { l.r.directory.GiveUp(l.f.rt, key, time.Now()) }
+func (l listing) Unlist(key message.URL) {
+	l.r.directory.GiveUp(l.f.rt, key, time.Now())
+	l.r.moved(key)
+}
 
-// parseChange is [changes.Parse] with the addresses as they are known here. What waits is counted by their size, so they do not
-// hold on to the longer texts that they were cut from.
+// parseChange is [changes.Parse] with each address as its [directory.Key]. A change that waits is counted with the size of
+// its addresses, so these are copies: they must not keep the longer texts that they were cut from.
 func parseChange(m *message.Message) (changes.Change, error) {
 	c, err := changes.Parse(m)
 	for i, u := range c.URLs {
@@ -66,7 +69,7 @@ func (r *Registry) follow(rt *directory.Runtime) {
 				return
 			}
 			c, err := parseChange(&m)
-			_ = r.ask(ctx, func() { r.changed(f, c, err) }) // and waits for its end: a remote runtime has one such task in the loop's queue
+			_ = r.ask(ctx, func() { r.changed(f, c, err) }) // waiting keeps a remote runtime to one such task in the queue
 		})
 	}
 	r.subscribe(f, f.Begin())
@@ -84,17 +87,17 @@ func (r *Registry) changed(f *following, c changes.Change, err error) {
 	if ask.Wanted {
 		r.opts.Log.Debug("a gap in the registry changes", "runtime", f.rt.URL(), "have", before, "got", c.Version)
 	}
-	r.sayLeft(f, left)
+	r.logRefused(f, left)
 	r.subscribe(f, ask)
 }
 
-func (r *Registry) sayLeft(f *following, left int) {
+func (r *Registry) logRefused(f *following, left int) {
 	if left > 0 {
 		r.opts.Log.Warn("addresses that a runtime lists were not taken: another's, or too many", "runtime", f.rt.URL(), "number", left)
 	}
 }
 
-// subscribe asks for the complete list, and for the updates from there on, if that is wanted. It runs in the loop.
+// subscribe asks for the complete list and the updates from there on, if ask wants that. It runs in the loop.
 func (r *Registry) subscribe(f *following, ask changes.Ask) {
 	if !ask.Wanted {
 		return
@@ -125,20 +128,21 @@ func (r *Registry) subscribed(f *following, list changes.Change, err error) {
 		return
 	}
 	ask, left := f.Subscribed(list, listing{r, f}, live)
-	r.sayLeft(f, left)
+	r.logRefused(f, left)
 	r.subscribe(f, ask)
 }
 
-// giveUp forgets an address that a remote runtime has given up. It runs in the loop.
+// giveUp forgets an address that a remote runtime has given up, also in its list. It runs in the loop.
 func (r *Registry) giveUp(rt *directory.Runtime, key message.URL) {
 	if f := r.following.by[rt.URL()]; f != nil {
 		f.Remove(key, listing{r, f})
 		return
 	}
 	r.directory.GiveUp(rt, key, time.Now())
+	r.moved(key)
 }
 
-// unfollow ends the listener. It runs in the loop.
+// unfollow ends the subscription to a remote runtime's list here. It runs in the loop.
 func (r *Registry) unfollow(remote message.URL) {
 	if f := r.following.by[remote]; f != nil {
 		delete(r.following.by, remote)
@@ -161,7 +165,7 @@ func (r *Registry) setFollowing(on bool) {
 	}
 	for remote, f := range r.following.by {
 		r.unfollow(remote)
-		if f.rt.Way().Live() { // else it cannot be told
+		if f.rt.Way().Live() { // without a connection no message can tell the remote runtime
 			r.loop.Go(func(ctx context.Context) { r.unsubscribe(ctx, remote) })
 		}
 	}

@@ -12,7 +12,7 @@ type followings struct {
 	by map[message.URL]*following
 }
 
-// following is one of them.
+// following is one subscription.
 type following struct {
 	changes.Subscription
 	rt   *directory.Runtime

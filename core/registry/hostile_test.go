@@ -12,8 +12,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A runtime that asks the Registry, or its stubs, all kinds of things and takes none of the answers holds up nobody else, and
-// nothing of it piles up.
+// A runtime that sends the Registry and its stubs all kinds of requests and takes no answers holds up no other runtime, and
+// nothing piles up because of it.
 func TestWhoTakesNoAnswersHoldsUpNobody(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(nil)
@@ -63,8 +63,8 @@ func TestWhoTakesNoAnswersHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// Runtimes that use made-up addresses, of a domain whose node does not answer, leave room for what applications here look up,
-// and one of them for the others; and one that gets answers does not have more looked up than its share.
+// Runtimes that use made-up addresses, of a domain whose node does not answer, leave room for the look-ups of applications
+// here, and one of them for those of the others; and a runtime that gets answers does not have more looked up than its share.
 func TestMadeUpAddressesTakeNoPlaces(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.add("a", "example.com", nil), w.add("b", "example.com", nil)
@@ -105,8 +105,8 @@ func TestMadeUpAddressesTakeNoPlaces(t *testing.T) {
 	})
 }
 
-// A runtime that uses any number of addresses, each its own as far as anybody knows, has little memory for them, and drives
-// nobody else's out.
+// A runtime that uses any number of addresses, none of them known as another's, gets little memory for them, and drives out
+// no other runtime's.
 func TestClaimedAddressesAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.add("a", "example.com", nil), w.add("b", "example.com", nil)
@@ -144,8 +144,8 @@ func inUse() int64 {
 	return int64(s.HeapAlloc)
 }
 
-// However many changes a runtime publishes, and however often it asks for this one's list, the loop has one task of it to do
-// before another's.
+// However many changes a runtime publishes, and however often it asks for this one's list, at most one of its tasks waits in
+// the loop's queue.
 func TestChangesOfOneRuntimeWaitTheirTurn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(nil)

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// receive takes what is sent to <runtime>/registry: subscriptions to its changes, and what others have it do.
+// receive handles the messages to <runtime>/registry: subscriptions to its changes, and requests of other Registries.
 func (r *Registry) receive(ctx context.Context, m message.Message) {
 	switch m.Type {
 	case message.Response:
@@ -44,13 +44,13 @@ func (r *Registry) receive(ctx context.Context, m message.Message) {
 	r.loop.Do(func() { r.follower(remote, &m) })
 }
 
-// otherRegistry is the remote runtime whose Registry the address is of; false: it is not another's.
+// otherRegistry returns the remote runtime whose Registry has the address from; false: the address is not another Registry's.
 func (r *Registry) otherRegistry(from message.URL) (remote message.URL, ok bool) {
 	remote = from.Runtime()
 	return remote, remote != "" && remote != r.opts.Runtime && from.Canonical() == remote.Join("registry")
 }
 
-// execute does what another runtime's Registry asks for.
+// execute does what another runtime's Registry requests.
 func (r *Registry) execute(ctx context.Context, m message.Message) {
 	remote, ok := r.otherRegistry(m.From)
 	if !ok {
@@ -71,7 +71,7 @@ func (r *Registry) execute(ctx context.Context, m message.Message) {
 		} else {
 			done = r.peers.KeepAsked(time.Now(), remote)
 		}
-		r.told()
+		r.fulfilAll()
 		if done {
 			r.call.Reply(m.Respond(message.CodeOK, nil))
 		} else {
@@ -80,12 +80,12 @@ func (r *Registry) execute(ctx context.Context, m message.Message) {
 	})
 }
 
-// relayName is the way without a P2P connection, in a command.
+// relayName stands for the way without a P2P connection, in a command.
 const relayName = "relay"
 
-// command takes an "execute use" under the policy [Commanded]: {method: "use", params: [remote runtime, name of a
-// plug-in or "relay"]}. Only this runtime's own may command. The answer says that the change has begun; the
-// connection's state tells the rest.
+// command handles an "execute use" under the policy [Commanded]: {method: "use", params: [remote runtime, name of a plug-in
+// or "relay"]}. Only components and hyperties of this runtime may command. The answer says that the change has begun; the
+// connection's state shows how it goes on.
 func (r *Registry) command(ctx context.Context, m message.Message) {
 	var body struct {
 		Method string   `json:"method"`
@@ -117,7 +117,7 @@ func (r *Registry) command(ctx context.Context, m message.Message) {
 		} else if !r.peers.Use(time.Now(), rt.URL(), body.Params[1], relayName) {
 			answer = m.Refuse(message.CodeNotFound, "%s and this runtime have no plug-in %q in common", remote, body.Params[1])
 		}
-		r.told()
+		r.fulfilAll()
 		r.call.Reply(answer)
 	})
 }

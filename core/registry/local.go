@@ -14,7 +14,7 @@ import (
 // local is a hyperty or data object of this runtime. It is immutable but for the time of its last proof.
 type local struct {
 	url       message.URL
-	reporter  message.URL // "": a hyperty
+	reporter  message.URL // "" of a hyperty
 	name      string
 	user      message.URL
 	schema    message.URL
@@ -51,7 +51,7 @@ func newLocals(runtime message.URL) *locals {
 
 func (t *locals) get(url message.URL) (*local, bool) { return t.known.Get(url.Canonical()) }
 
-// has tells whether u is this runtime's: one of its components, or registered here.
+// has tells whether u belongs to this runtime: is one of its components, or registered here.
 func (t *locals) has(u message.URL) bool {
 	if u.IsRuntime() {
 		return u.Runtime() == t.runtime
@@ -82,7 +82,7 @@ func (t *locals) isReporter(url message.URL) bool {
 	return ok && l.reporter == ""
 }
 
-// each calls f for each of them. It runs in the loop.
+// each calls f for each local. It runs in the loop.
 func (t *locals) each(f func(*local)) {
 	t.known.Each(0, table.Shards, func(in *table.Item[*local]) bool {
 		f(in.Value)
@@ -90,7 +90,7 @@ func (t *locals) each(f func(*local)) {
 	})
 }
 
-// public are those that others may know of; never nil. It runs in the loop.
+// public returns the hyperties and objects that are not private; never nil. It runs in the loop.
 func (t *locals) public() []*local {
 	list := make([]*local, 0, t.known.Len())
 	t.each(func(l *local) {
@@ -101,7 +101,7 @@ func (t *locals) public() []*local {
 	return list
 }
 
-// publicURLs are the addresses of these; never nil. It runs in the loop.
+// publicURLs returns their addresses; never nil. It runs in the loop.
 func (t *locals) publicURLs() []message.URL {
 	urls := make([]message.URL, 0, t.known.Len())
 	for _, l := range t.public() {

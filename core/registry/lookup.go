@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// find returns the runtime that the address lives at: from the cache, else from the Domain Registry. try: where that would have
-// to be asked, the error is [message.ErrWouldBlock].
+// find returns the runtime that the address lives at: from the directory, else from the Domain Registry. With try the error
+// is [message.ErrWouldBlock] where the Domain Registry would have to be asked.
 func (r *Registry) find(ctx context.Context, to message.URL, c nodes.Cause, try bool) (*directory.Runtime, error) {
 	key := directory.Key(to)
 	if a, ok := r.directory.Find(key); ok && a.Leads() {
@@ -26,8 +26,8 @@ func (r *Registry) find(ctx context.Context, to message.URL, c nodes.Cause, try 
 	if try {
 		return nil, message.ErrWouldBlock
 	}
-	// For whom it is has to be said here: the look-up itself is the Registry's own message. Why a node cannot be reached
-	// the look-up says.
+	// The look-up is the Registry's own message, so the cause is given here. If the node cannot be reached, the look-up
+	// reports why.
 	if err := r.reserve(ctx, key.NodeDomain(), c); isCode(err, message.CodeTooMany) {
 		return nil, err
 	}
@@ -37,8 +37,8 @@ func (r *Registry) find(ctx context.Context, to message.URL, c nodes.Cause, try 
 	return r.lookUp(ctx, key, false)
 }
 
-// lookUp reads key at the Domain Registry of its domain, once for all who wait. Unless it is to be read anew, a read
-// that has just ended is good enough.
+// lookUp reads key at the Domain Registry of its domain, once for all callers that wait. With anew it reads even if a read
+// has just ended.
 func (r *Registry) lookUp(ctx context.Context, key message.URL, anew bool) (*directory.Runtime, error) {
 	f, begins, rt, err := r.lookups.Begin(time.Now(), key, anew, func() (*directory.Runtime, bool) {
 		a, ok := r.directory.Find(key)
@@ -65,8 +65,17 @@ func (r *Registry) lookUp(ctx context.Context, key message.URL, anew bool) (*dir
 	}
 }
 
-// read asks the Domain Registry and enters what it says.
+// read asks the Domain Registry and enters its answer.
 func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtime, error) {
+	list, err := r.fetch(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return r.enter(ctx, key, list)
+}
+
+// fetch asks the Domain Registry for the entries of key.
+func (r *Registry) fetch(ctx context.Context, key message.URL) ([]entries.Entry, error) {
 	at := message.DomainRegistryAddress(key.NodeDomain())
 	answer, err := r.call.request(ctx, message.Read, at, map[string]any{"resource": key})
 	var no *message.ResponseError
@@ -75,10 +84,10 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtim
 	case errors.As(err, &no) && no.Code == message.CodeNotFound:
 		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, key.NodeDomain())
 	case errors.As(err, &no) && no.Code == message.CodeTimeout && len(entries.Away(&answer, key)) > 0:
-		return r.enter(ctx, key, entries.Away(&answer, key))
+		return entries.Away(&answer, key), nil
 	case ctx.Err() != nil:
 		return nil, ErrClosed
-	case errors.As(err, &no) && no.Code == message.CodeTooMany: // it is there: nobody else's word counts instead
+	case errors.As(err, &no) && no.Code == message.CodeTooMany: // the Domain Registry is there: no other runtime's claim counts instead
 		return nil, r.refuse(message.CodeTooMany, "cannot look %s up now: the Domain Registry of %s: %v", key, key.NodeDomain(), err)
 	default:
 		return nil, r.refuse(message.CodeUnavailable, "cannot look %s up: the Domain Registry of %s: %v", key, key.NodeDomain(), err)
@@ -91,16 +100,22 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtim
 	if err != nil {
 		return nil, r.refuse(message.CodeUnavailable, "the Domain Registry of %s: %v", key.NodeDomain(), err)
 	}
-	return r.enter(ctx, key, list)
+	return list, nil
 }
 
-// enter takes the entry that is to be believed into the cache; where none is, the error says why.
-func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
+// choose returns what is believed of the entries of key, and reports their faults.
+func (r *Registry) choose(key message.URL, list []entries.Entry) entries.Choice {
 	c := r.beliefs.Choose(time.Now(), key, list)
 	for _, what := range c.Complaints {
 		r.opts.Log.Error("entry of the Domain Registry refused", "name", key, "runtime", what.Runtime, "error", what.Err)
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Untrusted, To: key, Peer: what.Runtime, Value: what.Err.Error()})
 	}
+	return c
+}
+
+// enter takes the entry that is believed into the directory; if there is none, the error says why.
+func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
+	c := r.choose(key, list)
 	switch domain := key.NodeDomain(); {
 	case c.Entry != nil && c.Entry.Runtime == r.opts.Runtime:
 		return nil, r.refuse(message.CodeNotFound, "%s is registered for this runtime, but no application has it now", key)
@@ -121,7 +136,7 @@ func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.En
 	}
 }
 
-// believe takes an entry into the cache.
+// believe takes an entry into the directory.
 func (r *Registry) believe(ctx context.Context, key message.URL, e *entries.Entry) (rt *directory.Runtime, err error) {
 	err = r.ask(ctx, func() {
 		var kept bool
@@ -144,7 +159,7 @@ type disconnectedError struct {
 
 func (e *disconnectedError) Unwrap() error { return e.error }
 
-// disconnectedOwner is whose the address is of which err says that it is disconnected; "" where it says nothing of the kind.
+// disconnectedOwner returns the owner in a *disconnectedError; "" for any other error.
 func disconnectedOwner(err error) message.URL {
 	var gone *disconnectedError
 	if errors.As(err, &gone) {
@@ -158,7 +173,7 @@ func isUnknown(err error) bool {
 	return isCode(err, message.CodeNotFound) && disconnectedOwner(err) == ""
 }
 
-// Where is the runtime that an address belongs to, as far as the Registry knows or the address's Domain Registry says.
+// Where returns the runtime that an address belongs to, as far as the Registry knows or the address's Domain Registry says.
 // It starts no set-up. The error is a *message.ResponseError, or ctx's.
 func (r *Registry) Where(ctx context.Context, u message.URL) (message.URL, error) {
 	switch {

@@ -11,9 +11,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// causeOf is who has had m posted: a local component answers, informs and cleans up because of others.
+// causeOf says whether m is posted because of this runtime or of remote ones: a local component's answers, updates and
+// deletions are caused by remote ones.
 func (r *Registry) causeOf(m *message.Message) nodes.Cause {
-	if m.From == "" { // asked from here: Explain
+	if m.From == "" { // by Explain
 		return nodes.Ours
 	}
 	if m.Type == message.Response || m.From.Scheme() == message.SchemeConnection || m.To.Scheme() == message.SchemeConnection {
@@ -32,8 +33,8 @@ func (r *Registry) causeOf(m *message.Message) nodes.Cause {
 	return nodes.Ours
 }
 
-// nodeAway tells whether domain's Message Node is used and the connection to it is lost just now. It is false where nobody
-// can tell before ctx ends.
+// nodeAway tells whether the stub of domain's Message Node runs and has lost its connection. It is false where that cannot be
+// found out before ctx ends.
 func (r *Registry) nodeAway(ctx context.Context, domain string) bool {
 	away := false
 	err := r.ask(ctx, func() {
@@ -45,8 +46,8 @@ func (r *Registry) nodeAway(ctx context.Context, domain string) bool {
 	return err == nil && away
 }
 
-// reserve has the stub of domain's Message Node deployed for a cause, without waiting until it runs; for others it waits
-// its turn.
+// reserve has the stub of domain's Message Node deployed for a cause, without waiting until it runs. For a remote runtime's
+// cause it waits for its turn.
 func (r *Registry) reserve(ctx context.Context, domain string, c nodes.Cause) error {
 	c = r.nodes.At(domain, c)
 	if _, runs := r.nodes.Now(domain, c); runs {
@@ -62,8 +63,8 @@ func (r *Registry) reserve(ctx context.Context, domain string, c nodes.Cause) er
 	return no
 }
 
-// node is the stub of domain's Message Node, deployed if need be: once for all who wait, for Nodes.Timeout at most. try:
-// where that has to be waited for, the error is [message.ErrWouldBlock].
+// node returns the stub of domain's Message Node, and has it deployed if need be: once for all callers that wait, for
+// Nodes.Timeout at most. With try the error is [message.ErrWouldBlock] where the caller would have to wait.
 func (r *Registry) node(ctx context.Context, domain string, c nodes.Cause, try bool) (url message.URL, deployed bool, err error) {
 	c = r.nodes.At(domain, c)
 	if url, ok := r.nodes.Now(domain, c); ok {
@@ -79,7 +80,7 @@ func (r *Registry) node(ctx context.Context, domain string, c nodes.Cause, try b
 	return url, err == nil, err
 }
 
-// awaitTurn holds up whoever has a Message Node reached because of others. Who causes it waits, others do not.
+// awaitTurn delays a call that has a Message Node reached because of remote runtimes. Only such calls wait.
 func (r *Registry) awaitTurn(ctx context.Context, domain string, c nodes.Cause) error {
 	if c == nodes.Ours {
 		return nil
@@ -139,8 +140,8 @@ func (r *Registry) awaitNode(ctx context.Context, domain string, c nodes.Cause) 
 	return "", r.refuse(message.CodeUnavailable, "no way to the Message Node of %s: %v", domain, why)
 }
 
-// wantNode has the stub of the remote runtime's Message Node deployed, and PathChanged called when it runs. Where it has
-// to wait for that, nothing is done: whoever asked asks again.
+// wantNode has the stub of the remote runtime's Message Node deployed, and PathChanged called when it runs. It does not wait:
+// where it would have to, it does nothing, and the caller tries again later.
 func (r *Registry) wantNode(remote message.URL) {
 	domain := remote.NodeDomain()
 	c := r.nodes.At(domain, nodes.Theirs)
@@ -159,7 +160,7 @@ func (r *Registry) wantNode(remote message.URL) {
 	})
 }
 
-// reach has the stub of domain's Message Node run; see [nodes.Nodes.Reach]. It runs in the loop.
+// reach makes the stub of domain's Message Node run; see [nodes.Nodes.Reach]. It runs in the loop.
 func (r *Registry) reach(domain string, c nodes.Cause) (*nodes.Node, error) {
 	plan, err := r.nodes.Reach(time.Now(), domain, c)
 	r.dropNodes(plan.Drop)
@@ -197,8 +198,8 @@ func (r *Registry) dropNodes(dropped []nodes.Dropped) {
 	}
 }
 
-// dropIdleNodes undeploys the stubs that others have caused and that nobody has used since the last look. It runs in
-// the loop.
+// dropIdleNodes undeploys the stubs that were deployed because of remote runtimes and have not been used since the last call.
+// It runs in the loop.
 func (r *Registry) dropIdleNodes() {
 	idle := r.nodes.Idle(func(stub message.URL) bool { return r.opts.Nodes.InUse(stub, r.opts.Nodes.Idle) })
 	for _, d := range idle {

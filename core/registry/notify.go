@@ -6,11 +6,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// notices are the remote runtimes whose best way has changed since PathChanged was told. Any goroutine uses them.
+// notices are the remote runtimes whose best way has changed since the last call of PathChanged. Any goroutine uses them.
 type notices struct {
 	mu    sync.Mutex
 	order []message.URL
-	wake  chan struct{} // nil: nobody is told
+	wake  chan struct{} // nil: there is no PathChanged
 }
 
 // add has PathChanged called for a remote runtime. It does not wait.
@@ -27,7 +27,7 @@ func (n *notices) add(url message.URL) {
 	}
 }
 
-// take is each of them once.
+// take returns each of these runtimes once, and forgets them.
 func (n *notices) take() (urls []message.URL) {
 	n.mu.Lock()
 	order := n.order

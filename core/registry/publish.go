@@ -8,10 +8,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// publishTimeout is how long an update may wait for its followers. One that is lost leaves a gap, which heals.
+// publishTimeout is how long posting an update may take. An update that is lost leaves a gap, which followers heal.
 const publishTimeout = 10 * time.Second
 
-// follower takes a subscription of a remote runtime to this one's /registry/changes, or its end. It runs in the loop.
+// follower handles a subscription of a remote runtime to this one's /registry/changes, or the end of one. It runs in the
+// loop.
 func (r *Registry) follower(remote message.URL, m *message.Message) {
 	if m.Type == message.Unsubscribe {
 		if r.publisher.Unsubscribe(remote, m) {
@@ -24,7 +25,7 @@ func (r *Registry) follower(remote message.URL, m *message.Message) {
 	if !r.publisher.Admit(time.Now(), remote, m, connected) {
 		return
 	}
-	if r.forwards[remote] == nil { // before the list, which updates may continue
+	if r.forwards[remote] == nil { // before the list is sent: updates may continue it
 		r.forwards[remote] = r.call.Forward(r.changes, remote)
 	}
 	r.publisher.Answer(m)
@@ -38,7 +39,7 @@ func (r *Registry) endFollower(remote message.URL) {
 	}
 }
 
-// endForward runs in the loop.
+// endForward ends the forwarding of updates to a follower. It runs in the loop.
 func (r *Registry) endForward(remote message.URL) {
 	if stop := r.forwards[remote]; stop != nil {
 		delete(r.forwards, remote)
@@ -46,7 +47,7 @@ func (r *Registry) endForward(remote message.URL) {
 	}
 }
 
-// publish posts what the publisher says, in order.
+// publish posts the messages of the outbox, in order.
 func (r *Registry) publish(ctx context.Context) {
 	for {
 		select {
@@ -55,7 +56,7 @@ func (r *Registry) publish(ctx context.Context) {
 			return
 		}
 		for m, update, ok := r.outbox.Take(); ok; m, update, ok = r.outbox.Take() {
-			if !update { // what an update says that overtakes it waits at the follower for it
+			if !update { // Reply does not wait: an update that overtakes the answer waits at the follower for it
 				r.call.Reply(m)
 				continue
 			}

@@ -11,12 +11,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// stranger is the runtime of a domain that nobody here has heard of; its address is derived from a key.
+// stranger is the runtime of a domain that nobody here knows; its address is derived from a key.
 func stranger(n int) message.URL {
 	return message.URL(fmt.Sprintf("hyperty-runtime://d%d.example/%s", n, strings.Repeat("a", 32)))
 }
 
-// foreign is how many stubs of Message Nodes were deployed besides the own one.
+// foreign is how many stubs of Message Nodes were deployed, besides that of this domain's.
 func (s *side) foreign() (n int) {
 	for _, d := range s.deployments() {
 		if d.Domain != s.domain && d.Domain != "" {
@@ -26,8 +26,8 @@ func (s *side) foreign() (n int) {
 	return n
 }
 
-// Frames of runtimes that nobody here has dealt with cause no connection, however many there are, and what this
-// runtime sends itself finds room.
+// Frames of runtimes that nobody here has dealt with cause no connection, however many there are, and this runtime's own
+// messages find room.
 func TestFramesReachNoNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) { o.Trust.Unsigned = nil })
@@ -46,8 +46,8 @@ func TestFramesReachNoNodes(t *testing.T) {
 	})
 }
 
-// What answers strangers goes back the way that they have come; where there is none, only so many of their domains are
-// reached, and own messages find room all the same.
+// Answers to strangers go back the way that their messages came. Where there is no such way, only a limited number of their
+// domains are reached, and this runtime's own messages find room all the same.
 func TestAnswersReachFewNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		came := true
@@ -78,7 +78,7 @@ func TestAnswersReachFewNodes(t *testing.T) {
 		if n := a.foreign(); n != 4 {
 			t.Errorf("%d stubs because of answers, want half of 8", n)
 		}
-		for i := range 3 { // and the own one
+		for i := range 3 { // and this domain's
 			if _, err := a.resolve(message.URL(fmt.Sprintf("domain://registry.own%d.example", i))); err != nil {
 				t.Errorf("an own message: %v", err)
 			}
@@ -86,8 +86,8 @@ func TestAnswersReachFewNodes(t *testing.T) {
 	})
 }
 
-// A stub that others have caused ends when nobody uses it; one that an own message has needed stays, and so does one
-// that carries something, or by which its node is asked.
+// A stub that was deployed because of remote runtimes ends when nobody uses it. One that a message of this runtime has needed
+// stays, and so does one that carries something, or by which its node is asked.
 func TestIdleNodesAreLeft(t *testing.T) {
 	inWorld(t, func(w *world) {
 		busy := message.URL("")
@@ -110,7 +110,7 @@ func TestIdleNodesAreLeft(t *testing.T) {
 		if _, err := a.resolve("domain://registry.d1.example"); err != nil {
 			t.Fatal(err)
 		}
-		for range 30 { // the last one is asked again and again
+		for range 30 { // the last one is used again and again
 			settle(10 * time.Second)
 			claim(3)
 		}
@@ -131,7 +131,7 @@ func TestIdleNodesAreLeft(t *testing.T) {
 	})
 }
 
-// The nodes that the operator has named are reached for others like for oneself.
+// The nodes that the operator has named are reached for remote runtimes as for this one.
 func TestNamedNodesNeedNoTurn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) {

@@ -78,7 +78,7 @@ func TestAskedToConnectAgainUntilItHears(t *testing.T) {
 		a.resolve(bob)
 		settle(10 * time.Second)
 		d := a.requesters()[0]
-		a.lost = 2 // the stub's process is just starting again: what it is told is lost
+		a.lost = 2 // the stub's process is just starting again: executes to it are lost
 		a.status(d.URL, message.Disconnected, b.url)
 		b.status(b.url.Join("p2phandler", "alpha"), message.Disconnected, a.url)
 		settle(10 * time.Second)

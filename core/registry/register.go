@@ -185,7 +185,7 @@ func (r *Registry) newEntry(url message.URL, resources, schemes []string) localE
 	return e
 }
 
-// register enters l here first (a message may come as soon as others can know of it), then at the Domain Registry.
+// register enters l first here, since a message may come as soon as others know the address, then at the Domain Registry.
 func (r *Registry) register(ctx context.Context, l *local) error {
 	var refused error
 	if err := r.ask(ctx, func() {
@@ -196,6 +196,7 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 		} else {
 			r.directory.Forget(l.url.Canonical())
 			r.locals.known.Set(l.url.Canonical(), l)
+			r.moved(l.url)
 		}
 	}); err != nil {
 		return err
@@ -204,7 +205,7 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 		return refused
 	}
 	r.own.Owe(l.url, l, false)
-	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, ownnode.ErrAway) { // else when it is back: see nodeStatus
+	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, ownnode.ErrAway) { // while the node is away nodeStatus does it later
 		r.loop.Do(func() { r.dropLocal(l) })
 		return err
 	}
@@ -222,8 +223,8 @@ func (r *Registry) createEntry(ctx context.Context, l *local) error {
 	return err
 }
 
-// sign makes the proof of this runtime's entry; nil where this runtime does not sign. The times of proofs never go
-// back while the runtime runs, also when its clock does.
+// sign makes the proof of this runtime's entry; nil where this runtime does not sign. The times of its proofs never go back
+// while the runtime runs, even if its clock does.
 func (r *Registry) sign(l *local) *proof.EntryProof {
 	if r.opts.Trust.SignEntry == nil {
 		return nil
@@ -244,13 +245,14 @@ func (r *Registry) sign(l *local) *proof.EntryProof {
 func (r *Registry) dropLocal(l *local) {
 	r.locals.known.Delete(l.url.Canonical())
 	r.directory.Changed()
+	r.moved(l.url)
 }
 
 func (r *Registry) refreshPause() time.Duration {
 	return time.Duration(float64(r.opts.Own.Expires) / 2.2)
 }
 
-// refresh keeps this runtime's entries alive in the Domain Registry, again and again. It runs in the loop.
+// refresh renews this runtime's entries at the Domain Registry, again and again. It runs in the loop.
 func (r *Registry) refresh() {
 	r.refreshNow()
 	r.loop.After(r.refreshPause(), r.refresh)
@@ -265,7 +267,7 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if now, ok := r.locals.get(l.url); !ok || now != l {
 		return nil
 	}
-	var renewed *proof.EntryProof // a keep-alive brings a new one only where the old one has lived half of its time
+	var renewed *proof.EntryProof // a keep-alive carries a new proof only when half of the old one's time is over
 	if time.Now().UnixMilli()-l.signed.Load() >= r.opts.Trust.ProofTime.Milliseconds()/2 {
 		renewed = r.sign(l)
 	}
@@ -284,7 +286,7 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	return r.createEntry(ctx, l)
 }
 
-// eachEntry does f for each entry, a few at a time.
+// eachEntry calls f for each entry, up to 16 at a time.
 func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.Context, *local) error) {
 	var wait sync.WaitGroup
 	next := make(chan *local)

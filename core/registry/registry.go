@@ -26,15 +26,15 @@ type Registry struct {
 	loop    *loop.Loop
 	call    *caller
 
-	// Written by the loop, read by anybody.
+	// Written by the loop, read by any goroutine.
 	directory *directory.Directory // remote runtimes and their addresses
 	locals    *locals              // hyperties and data objects of this runtime
-	stubs     *stubs               // of this runtime
-	nodes     *nodes.Nodes         // which of them are Message Nodes', and for whom
+	stubs     *stubs               // stubs of this runtime
+	nodes     *nodes.Nodes         // Message Nodes' stubs, and for whom they run
 
 	// The loop's own.
 	peers     *connections.Peers
-	due       *loop.Appointment      // when peers is to be told what time it is
+	due       *loop.Appointment      // for the next call of peers.Tick
 	doors     map[message.URL]func() // ends the listener of a door that is open
 	publisher *changes.Publisher     // this runtime's /registry/changes
 	forwards  map[message.URL]func() // ends the forwarding of updates to a follower
@@ -44,7 +44,7 @@ type Registry struct {
 	outbox  *changes.Outbox
 	own     *ownnode.Node[*local]
 	lookups *lookups.Lookups[*directory.Runtime]
-	askers  admission.Gate // remote runtimes that have something looked up; its pace alone bounds what is confirmed
+	askers  admission.Gate // limits the look-ups that remote runtimes cause; confirm uses its Pace alone
 	beliefs *entries.Beliefs
 	issued  atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
 	notices notices
@@ -85,8 +85,8 @@ func New(o Options) *Registry {
 // Local tells whether u is this runtime's: one of its components, or registered here.
 func (r *Registry) Local(u message.URL) bool { return r.locals.has(u) && !r.locals.gone(u) }
 
-// ask has the loop run task and waits for it. Where it returns an error the task may still run: what it writes must
-// not be read then. It must not be called in the loop.
+// ask has the loop run task and waits for it. After an error the task may still run: what it writes must not be read then.
+// ask must not be called in the loop.
 func (r *Registry) ask(ctx context.Context, task func()) error { return r.loop.Ask(ctx, task) }
 
 // refuse makes the error that becomes the response to a message.

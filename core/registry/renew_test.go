@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A connection is renewed at the wish of either side: messages stay on the direct path, the same side stays requester,
-// and the old connection's Requester is ended.
+// A connection is renewed on request of either side: messages stay on the direct path, the same side stays requester, and the
+// old connection's Requester is ended.
 func TestRenew(t *testing.T) {
 	for _, who := range []string{"requester", "handler", "both"} {
 		t.Run(who, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestRenew(t *testing.T) {
 				if who != "requester" {
 					b.reg.Renew("alpha")
 				}
-				a.reg.Renew("beta") // nobody's
+				a.reg.Renew("beta") // a plug-in without connections
 				for range 100 {
 					a.say(alice, bob)
 					b.say(bob, alice)
@@ -59,7 +59,7 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-// What cannot be renewed goes on as it is; there is an end to the tries.
+// A connection that cannot be renewed goes on; the attempts end.
 func TestRenewThatFails(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, bob, _, _ := w.pair(nil)
@@ -104,14 +104,14 @@ func TestOldEndsWhileItIsRenewed(t *testing.T) {
 		if route, err := a.resolve(bob); c.Stub == old || err != nil || route.Direct {
 			t.Errorf("%+v, %+v, %v", c, route, err)
 		}
-		settle(15 * time.Second) // its time is over: the next transport
+		settle(15 * time.Second) // the set-up's time is over: the next transport
 		if c := a.mustBe(b, message.Live, sdk.RoleRequester); c.Plugin != "beta" {
 			t.Errorf("%+v", c)
 		}
 	})
 }
 
-// The Handler's statuses are of two connections for a while.
+// For a while the Handler's statuses are about two connections.
 func TestHandlerKeeps(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(nil)
@@ -155,12 +155,12 @@ func TestHandlerKeeps(t *testing.T) {
 		if c := b.mustBe(a, message.Live, sdk.RoleHandler); c.Door == door {
 			t.Errorf("%+v", c)
 		}
-		created(false) // a promise to keep is used once
+		created(false) // a promise to keep is valid once
 		b.mustBe(a, message.Created, sdk.RoleHandler)
 	})
 }
 
-// ask has a Registry asked to do something.
+// ask sends an execute to a Registry and checks the answer's code.
 func ask(t *testing.T, s *side, from message.URL, method string, want int) {
 	t.Helper()
 	m := message.Message{ID: message.NumberID(99), Type: message.Execute, From: from, To: s.reg.url, Body: message.Encode(executeBody{Method: method})}
@@ -183,7 +183,7 @@ func ask(t *testing.T, s *side, from message.URL, method string, want int) {
 	}
 }
 
-// Nobody but the other side's Registry has this one do something, and only about a connection that there is.
+// Only the other side's Registry can request something of this one, and only about a connection that exists.
 func TestWhoMayHaveItRenewed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(nil)
@@ -199,7 +199,7 @@ func TestWhoMayHaveItRenewed(t *testing.T) {
 		if n := len(a.requesters()); n != 1 {
 			t.Errorf("%d Requesters", n)
 		}
-		for range 20 { // one at a time, however often it is asked
+		for range 20 { // one renewal at a time, however often it is requested
 			ask(t, a, registry(b), methodRenew, message.CodeOK)
 		}
 		settle(2 * time.Second)

@@ -14,9 +14,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Resolve finds the way for a message that nobody listens to in this runtime (specification, "Resolve"). It blocks
-// only where an address must be looked up or a Message Node stub deployed, never for a P2P set-up. The error is a
-// *message.ResponseError, or ctx's. It is safe for any number of goroutines; the way over a live P2P connection
+// Resolve finds the way for a message that nobody in this runtime listens to (specification, "Resolve"). It blocks only where
+// an address must be looked up or a Message Node stub deployed, never for a P2P set-up. The error is a
+// *message.ResponseError, or ctx's. Any number of goroutines may call it. Finding the way over a live P2P connection
 // allocates nothing.
 func (r *Registry) Resolve(ctx context.Context, m message.Message) (bus.Route, error) {
 	if way := r.direct(m.To); way != nil {
@@ -25,7 +25,7 @@ func (r *Registry) Resolve(ctx context.Context, m message.Message) (bus.Route, e
 	return r.resolve(ctx, &m, search{setUp: true})
 }
 
-// TryResolve is Resolve without waiting; [message.ErrWouldBlock].
+// TryResolve is Resolve, but returns [message.ErrWouldBlock] where Resolve would wait.
 func (r *Registry) TryResolve(m message.Message) (bus.Route, error) {
 	if way := r.direct(m.To); way != nil {
 		return way.Direct, nil
@@ -33,14 +33,14 @@ func (r *Registry) TryResolve(m message.Message) (bus.Route, error) {
 	return r.resolve(r.loop.Context(), &m, search{setUp: true, try: true})
 }
 
-// search is what may be done to find a way.
+// search says what may be done to find a way.
 type search struct {
 	setUp bool // a P2P set-up may start
-	try   bool // nobody may be waited for
+	try   bool // never wait
 }
 
-// Explain is Resolve for a message to the address to, but starts no set-up. It may read at the Domain Registry and
-// deploy a Message Node stub.
+// Explain is Resolve for a message to an address, but starts no set-up. It may read at the Domain Registry and deploy a
+// Message Node stub.
 func (r *Registry) Explain(ctx context.Context, to message.URL) (bus.Route, error) {
 	if way := r.direct(to); way != nil {
 		return way.Direct, nil
@@ -48,8 +48,8 @@ func (r *Registry) Explain(ctx context.Context, to message.URL) (bus.Route, erro
 	return r.resolve(ctx, &message.Message{Type: message.Read, To: to}, search{})
 }
 
-// direct is the way of the live P2P connection that covers the address; nil: there is none. (No back-end function is in the directory, so
-// asking it first does not change the specification's order.)
+// direct returns the way of the live P2P connection that the address is reached by; nil: there is none. (The directory has no
+// back-end function, so asking it first does not change the specification's order.)
 func (r *Registry) direct(to message.URL) *directory.Way {
 	way, join := r.directory.Direct(to)
 	if join {
@@ -58,7 +58,7 @@ func (r *Registry) direct(to message.URL) *directory.Way {
 	return way
 }
 
-// resolve is every other way. It reads downwards in the specification's order.
+// resolve finds every other way. Its cases are in the specification's order.
 func (r *Registry) resolve(ctx context.Context, m *message.Message, s search) (bus.Route, error) {
 	to := m.To
 	switch {
@@ -70,7 +70,7 @@ func (r *Registry) resolve(ctx context.Context, m *message.Message, s search) (b
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s belongs to this runtime and nobody listens to it", to)
 	case to.IsRuntime():
 		rt, ok := r.directory.Runtime(to.Runtime())
-		if !ok { // never met: only its node can know
+		if !ok { // its runtime is not known: only its node can know it
 			return r.relay(ctx, m, to.Runtime(), 0, s)
 		}
 		return r.toward(ctx, m, rt, s)
@@ -94,8 +94,8 @@ func (r *Registry) backEnd(ctx context.Context, m *message.Message, s search) (b
 	return bus.Route{Stub: stub, Door: stub, Why: "a function of the Message Node of " + domain}, err
 }
 
-// objectAtNode is the way to a Connection object that this runtime has not heard of: it is never in the Domain
-// Registry, and the node that allocated its address knows whose it is.
+// objectAtNode is the way to a Connection object that this runtime does not know: it is never in the Domain Registry, but the
+// node that allocated its address knows whose it is.
 func (r *Registry) objectAtNode(ctx context.Context, m *message.Message, s search) (bus.Route, error) {
 	stub, _, err := r.node(ctx, m.To.NodeDomain(), r.causeOf(m), s.try)
 	return bus.Route{Stub: stub, Door: stub, Why: "a Connection object: the Message Node of its domain knows whose it is"}, err
@@ -113,8 +113,8 @@ func (r *Registry) toward(ctx context.Context, m *message.Message, rt *directory
 	return r.relay(ctx, m, rt.URL(), w.State, s)
 }
 
-// relay is the way over the Message Node of the remote runtime's domain. Where that stub does not run, what the remote
-// runtime has caused goes back the way that it has come.
+// relay is the way over the Message Node of the remote runtime's domain. Where its stub does not run, messages that the
+// remote runtime has caused go back the way that its frames came.
 func (r *Registry) relay(ctx context.Context, m *message.Message, remote message.URL, state message.Status, s search) (bus.Route, error) {
 	if connections.Pending(state) {
 		r.opts.Trace.Message(trace.Connecting, *m, trace.Event{Peer: remote, Value: state.String()})
@@ -152,8 +152,7 @@ func whyRelay(state message.Status) string {
 	}
 }
 
-// wantsP2P tells whether m may have a P2P connection set up: policy, the message's own wish, and never for signalling
-// or a response.
+// wantsP2P tells whether m may cause a P2P set-up, by the policy and its own P2P field. Signalling and responses never do.
 func (r *Registry) wantsP2P(m *message.Message) bool {
 	switch {
 	case r.opts.Policy == Never || r.opts.Policy == Commanded || m.P2P == message.No || r.opts.Policy == Requested && m.P2P != message.Yes:
@@ -161,7 +160,7 @@ func (r *Registry) wantsP2P(m *message.Message) bool {
 	case m.Type == message.Response || isSignalling(m.From) || isSignalling(m.To):
 		return false
 	}
-	return m.From != r.url // the Registry's own housekeeping
+	return m.From != r.url // the Registry's own messages do not
 }
 
 // isSignalling tells whether u takes part in setting up P2P connections.
@@ -173,13 +172,13 @@ func isSignalling(u message.URL) bool {
 	return u.Scheme() == message.SchemeConnection
 }
 
-// ErrNoWay is the error of RouteTo while there is no way to the runtime.
+// ErrNoWay is the error of RouteTo if there is no way to the runtime at present.
 var ErrNoWay = fmt.Errorf("registry: no way to the runtime now")
 
-// RouteTo is the best way to a remote runtime now. It does not block and starts no P2P set-up; where the Message
-// Node's stub is missing it says [ErrNoWay], has it deployed if this runtime has dealt with the remote one before, and
-// then PathChanged tells when it is there. A runtime of which only frames have come is not connected to: those are no
-// proof of anything, and it can be answered the way they came.
+// RouteTo returns the best way to a remote runtime at present. It does not block and starts no P2P set-up. Where the Message
+// Node's stub is missing it returns [ErrNoWay]. If this runtime has dealt with the remote one before, it also has the stub
+// deployed, and PathChanged is called when the stub runs. It does not for a runtime from which only frames have come: frames
+// prove nothing, and answers can go back the way they came.
 func (r *Registry) RouteTo(url message.URL) (bus.Route, error) {
 	url = url.Runtime()
 	if url == "" || url == r.opts.Runtime {

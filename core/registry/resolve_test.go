@@ -151,7 +151,7 @@ func TestOneReadForAnyNumberOfMessages(t *testing.T) {
 	})
 }
 
-// An entry that names no Handlers is not read again for them.
+// An entry that names no Handlers is not read again for their sake.
 func TestOneReadForARuntimeWithoutHandlers(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.add("a", "example.com", nil), w.add("b", "example.com", func(o *Options) { o.Handlers = nil })

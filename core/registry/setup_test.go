@@ -74,11 +74,11 @@ func TestRegistrationForHandlerInTheSpecifiedOrder(t *testing.T) {
 	})
 }
 
-// Whoever hears that a connection is live, or no more, finds the way to its runtime changed already: a message that is sent because
-// of it goes directly, or does not.
+// The way to a runtime is changed before the state of the connection is published: a message that is sent because the
+// connection is live goes directly, one that is sent because it is not live any more does not.
 func TestStateIsShownOnceTheWayIsChanged(t *testing.T) {
 	inWorld(t, func(w *world) {
-		var mu sync.Mutex // both sides write
+		var mu sync.Mutex // both sides append
 		shown := map[bool]int{}
 		a, b, _, _, _, _ := w.pair(func(o *Options) {
 			o.Trace.Watch(func(e trace.Event) {

@@ -12,8 +12,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Status is what the Registry knows, for people. Its lists are sorted by address; Remotes has at most 1,000 entries,
-// those with a connection first.
+// Status is the state of the Registry, for people to read. Its lists are sorted by address; Remotes has at most 1,000
+// entries, those with a connection first.
 type Status struct {
 	Runtime     message.URL        `json:"runtime"`
 	Hyperties   []HypertyStatus    `json:"hyperties"`
@@ -49,27 +49,27 @@ type ObjectStatus struct {
 type ConnectionStatus struct {
 	Remote    message.URL    `json:"remote"`
 	Plugin    string         `json:"plugin"`
-	Role      sdk.Role       `json:"role"` // of the stub at this side
+	Role      sdk.Role       `json:"role"` // of the stub on this side
 	Stub      message.URL    `json:"stub"`
 	Door      message.URL    `json:"door,omitempty"` // where it is, or was, live
 	State     message.Status `json:"state"`
 	Since     time.Time      `json:"since"` // in this state
 	Addresses int            `json:"addresses"`
 	Attempts  int            `json:"attempts"`
-	Desc      string         `json:"desc,omitempty"` // why, where the stub said so
+	Desc      string         `json:"desc,omitempty"` // the reason, if the stub has given one
 }
 
 // RemoteStatus is a remote runtime.
 type RemoteStatus struct {
 	URL       message.URL `json:"url"`
-	Addresses int         `json:"addresses"` // that are known to live there
+	Addresses int         `json:"addresses"` // number of addresses known to live there
 	Handlers  []Handler   `json:"handlers,omitempty"`
 	Follows   bool        `json:"follows"` // its /registry/changes are in order here
 }
 
 const maxRemoteStatus = 1000
 
-// Snapshot is the Registry's present state. Of a closed Registry it is empty.
+// Snapshot returns the Registry's present state. Of a closed Registry it is empty.
 func (r *Registry) Snapshot() Status {
 	s := r.emptyStatus()
 	if r.ask(context.Background(), func() { r.fillStatus(&s) }) != nil {
@@ -88,7 +88,7 @@ func (r *Registry) emptyStatus() Status {
 		Connections: []ConnectionStatus{}, Remotes: []RemoteStatus{}}
 }
 
-// fillStatus runs in the loop.
+// fillStatus fills in what the loop owns. It runs in the loop.
 func (r *Registry) fillStatus(s *Status) {
 	r.locals.each(func(l *local) {
 		if l.reporter == "" {

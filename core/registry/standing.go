@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Standing is an answer that holds for many messages: that owner may post as itself, and that what it posts to an
-// address goes over a certain P2P connection.
+// Standing is an answer that is valid for many messages: owner may post as itself, and its messages to an address go over a
+// certain P2P connection.
 type Standing struct {
 	registry *Registry
 	version  uint64
@@ -15,10 +15,10 @@ type Standing struct {
 	way      *directory.Way
 }
 
-// Standing answers what [Registry.VerifyLocal] and [Registry.Resolve] would, of messages from owner itself to the
-// address to. ok: owner may, and there is a live P2P connection; nothing else is said in advance.
+// Standing returns what [Registry.VerifyLocal] and [Registry.Resolve] would, for messages from owner itself to the address
+// to. ok: owner may post, and there is a live P2P connection. In all other cases each message must be asked about.
 func (r *Registry) Standing(owner, to message.URL) (s Standing, ok bool) {
-	s = Standing{registry: r, version: r.directory.Version()} // first: what ends from now on is noticed
+	s = Standing{registry: r, version: r.directory.Version()} // read first: so Holds notices every later change
 	if r.VerifyLocal(owner, owner) != nil {
 		return s, false
 	}
@@ -34,10 +34,10 @@ func (r *Registry) Standing(owner, to message.URL) (s Standing, ok bool) {
 		return s, false
 	}
 	s.remote, s.way = a.Runtime, a.Runtime.Way()
-	return s, s.way.Live() && a.Joined(s.way) // else the next message has the address join
+	return s, s.way.Live() && a.Joined(s.way) // else Resolve of the next message enters the address into the connection's entry
 }
 
-// Holds tells whether the answer would be the same now. It is safe for any number of goroutines.
+// Holds tells whether the answer is still valid. Any number of goroutines may call it.
 func (s *Standing) Holds() bool {
 	return s.registry.directory.Version() == s.version && s.remote.Way() == s.way
 }

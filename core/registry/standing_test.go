@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What a Standing says holds until something that it depends on is another, and no other change ends it.
+// A Standing is valid until something that it depends on changes, and no other change ends it.
 func TestStanding(t *testing.T) {
 	const me message.URL = "hyperty://example.com/me"
 	to, runtime := someone(0), message.URL("hyperty-runtime://example.com/r0")
@@ -24,7 +24,7 @@ func TestStanding(t *testing.T) {
 		to    message.URL
 		do    func(w *world)
 		holds bool // afterwards
-		again bool // there is another one then
+		again bool // there is a new one afterwards
 	}{
 		"nothing":                                {to, func(*world) {}, true, true},
 		"another address is learned":             {to, func(w *world) { w.learn(w.other, someone(12345), directory.Listed) }, true, true},

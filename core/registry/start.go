@@ -29,7 +29,7 @@ func (r *Registry) Start() {
 	})
 }
 
-// notify calls PathChanged, for each runtime whose way has changed with the way that is best now.
+// notify calls PathChanged for each runtime whose best way has changed, with that way.
 func (r *Registry) notify(ctx context.Context) {
 	for {
 		select {
@@ -50,7 +50,7 @@ func (r *Registry) notify(ctx context.Context) {
 	}
 }
 
-// sweep drops what has expired, a part of it each time. It runs in the loop.
+// sweep drops what has expired, in a part of the tables each time. It runs in the loop.
 func (r *Registry) sweep() {
 	now := time.Now()
 	r.directory.Sweep(now, func(rt *directory.Runtime) bool {
@@ -63,11 +63,11 @@ func (r *Registry) sweep() {
 	r.loop.After(r.directory.SweepPause(), r.sweep)
 }
 
-// Close tells the Domain Registry that what is registered here is gone (for 2 s at most), ends
-// everything the Registry runs and waits for it until ctx ends. Stubs are left to whoever deployed them.
+// Close tells the Domain Registry that this runtime's entries are gone (for 2 s at most), ends everything that the Registry
+// runs, and waits for it until ctx ends. It does not undeploy stubs: their deployer does.
 func (r *Registry) Close(ctx context.Context) error {
 	if !r.loop.Closed() {
-		r.goodbye(ctx)
+		r.releaseAll(ctx)
 	}
 	r.loop.Close()
 	done := make(chan struct{})
@@ -86,7 +86,7 @@ func (r *Registry) Close(ctx context.Context) error {
 	}
 }
 
-// listeners are all that the Registry listens with. It is called when the loop has ended.
+// listeners returns the functions that end all listeners of the Registry. It is called when the loop has ended.
 func (r *Registry) listeners() []func() {
 	stops := r.stops
 	r.stubs.each(func(s *stub) { stops = append(stops, s.stop) })

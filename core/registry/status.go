@@ -13,10 +13,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// statusEvent is what a stub says on <stub>/status (specification, "Status").
+// statusEvent is what a stub posts to <stub>/status (specification, "Status").
 type statusEvent struct {
 	Value    message.Status
-	Resource message.URL // the remote runtime, of P2P stubs; canonical
+	Resource message.URL // of a P2P stub: the remote runtime, canonical
 	Desc     string
 }
 
@@ -24,7 +24,7 @@ const maxDesc = 512
 
 var errStatus = errors.New("status event")
 
-// parseStatus reads a status event. The specification's "create" and later code's "update" are both taken.
+// parseStatus reads a status event: the specification's "create", or the "update" of later code.
 func parseStatus(m *message.Message) (statusEvent, error) {
 	var body struct {
 		Value    string          `json:"value"`
@@ -58,7 +58,7 @@ func parseStatus(m *message.Message) (statusEvent, error) {
 	return ev, nil
 }
 
-// receiveStatus takes what is posted to <stub>/status. Only the stub itself is believed.
+// receiveStatus handles a message to <stub>/status. It ignores all but the stub's own.
 func (r *Registry) receiveStatus(ctx context.Context, s *stub, m message.Message) {
 	if m.Type == message.Response {
 		return
@@ -82,7 +82,7 @@ func (r *Registry) receiveStatus(ctx context.Context, s *stub, m message.Message
 		switch {
 		case s.Role == sdk.RoleNode:
 			r.nodeStatus(s, ev)
-		case s.Role == sdk.RoleHandler && ev.Resource == "": // of the Handler itself
+		case s.Role == sdk.RoleHandler && ev.Resource == "": // about the Handler itself
 			s.to(ev.Value, ev.Desc)
 		case s.Role == sdk.RoleHandler && ev.Value == message.Created:
 			r.invited(s, ev, m)
@@ -92,7 +92,7 @@ func (r *Registry) receiveStatus(ctx context.Context, s *stub, m message.Message
 	})
 }
 
-// peerStatus is a status event about a P2P connection. It runs in the loop.
+// peerStatus handles a status event about a P2P connection. It runs in the loop.
 func (r *Registry) peerStatus(s *stub, ev statusEvent) {
 	known := false
 	switch {
@@ -104,11 +104,11 @@ func (r *Registry) peerStatus(s *stub, ev statusEvent) {
 	if !known {
 		r.opts.Log.Debug("status of a connection that is no more", "stub", s.URL, "peer", ev.Resource, "status", ev.Value)
 	}
-	r.told()
+	r.fulfilAll()
 }
 
-// invited is a Handler's "new P2P connection" event: the remote runtime wants to connect. The Handler is answered: 200, or 409 where
-// this side's own request goes on. It runs in the loop.
+// invited handles a Handler's "new P2P connection" event: the remote runtime wants to connect. It answers the Handler with
+// 200, or with 409 where this side's own request goes on. It runs in the loop.
 func (r *Registry) invited(s *stub, ev statusEvent, m message.Message) {
 	if ev.Resource == r.opts.Runtime {
 		r.call.Reply(m.Refuse(message.CodeBadRequest, "a P2P connection of a runtime with itself"))
@@ -119,7 +119,7 @@ func (r *Registry) invited(s *stub, ev statusEvent, m message.Message) {
 		return
 	}
 	answer := r.peers.Invited(time.Now(), ev.Resource, s.URL, s.Plugin)
-	r.told()
+	r.fulfilAll()
 	switch answer {
 	case connections.KeepOwn:
 		r.call.Reply(m.Refuse(message.CodeConflict, "both sides requested at once: %s keeps its own request", r.opts.Runtime))
@@ -130,7 +130,7 @@ func (r *Registry) invited(s *stub, ev statusEvent, m message.Message) {
 	}
 }
 
-// nodeStatus is a status event of a Message Node's stub. It runs in the loop.
+// nodeStatus handles a status event of a Message Node's stub. It runs in the loop.
 func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
 	back := ev.Value == message.Live && s.lost()
 	s.to(ev.Value, ev.Desc)
@@ -138,17 +138,20 @@ func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
 	if own {
 		r.own.Set(ev.Value == message.Live)
 	}
+	if r.opts.Nodes.State != nil {
+		r.opts.Nodes.State(s.Domain, ev.Value == message.Live)
+	}
 	if back {
 		r.loop.Go(func(context.Context) { r.opts.Nodes.Back(s.URL) })
 	}
-	if back && own { // the node may have taken this runtime for gone
+	if back && own { // the node may have marked this runtime's entries as disconnected
 		r.loop.After(r.opts.P2P.Jitter(time.Second), r.refreshNow)
-		r.loop.After(r.opts.P2P.Jitter(time.Second), r.settleDebts)
+		r.loop.After(r.opts.P2P.Jitter(time.Second), r.releaseOwed)
 	}
 }
 
-// AddStub makes a stub known that the wiring has deployed: this runtime's Message Node stub, which Resolve uses from
-// then on, or a Handler that is not in Options. The Registry listens to its status.
+// AddStub adds a stub that the wiring has deployed: this runtime's Message Node stub, which Resolve uses from then on, or a
+// Handler that is not in Options. The Registry listens to its status.
 func (r *Registry) AddStub(s Stub) {
 	_ = r.ask(context.Background(), func() {
 		r.stubs.add(s, message.Deployed)
@@ -158,7 +161,7 @@ func (r *Registry) AddStub(s Stub) {
 	})
 }
 
-// Stub is the state of a stub; false where it is not known.
+// Stub returns the state of a stub; false if there is no such stub.
 func (r *Registry) Stub(url message.URL) (StubStatus, bool) {
 	s, ok := r.stubs.get(url)
 	if !ok {

@@ -31,7 +31,7 @@ type StubStatus struct {
 	Desc   string         `json:"desc,omitempty"`
 }
 
-// stub is a stub with its state. What Stub holds never changes; the rest is the loop's own.
+// stub is a stub with its state. The embedded Stub never changes; the other fields are the loop's own.
 type stub struct {
 	Stub
 	state message.Status
@@ -62,14 +62,14 @@ type stubs struct {
 	loop     *loop.Loop
 	call     *caller
 	deployer Deployer                                              // may be nil
-	receive  func(ctx context.Context, s *stub, m message.Message) // takes what is posted to a stub's status
+	receive  func(ctx context.Context, s *stub, m message.Message) // handles what is posted to a stub's status
 	known    *table.Table[*stub]
-	leaving  *table.Table[*stub] // those that were dropped and have not ended yet
+	leaving  *table.Table[*stub] // stubs that were dropped and have not ended yet
 }
 
 func (t *stubs) get(url message.URL) (*stub, bool) { return t.known.Get(url.Canonical()) }
 
-// of is the stub, also one that was dropped and has not ended yet.
+// of returns a stub, also one that was dropped and has not ended yet.
 func (t *stubs) of(url message.URL) (*stub, bool) {
 	if s, ok := t.get(url); ok {
 		return s, true
@@ -77,7 +77,7 @@ func (t *stubs) of(url message.URL) (*stub, bool) {
 	return t.leaving.Get(url.Canonical())
 }
 
-// add runs in the loop.
+// add adds a stub, or gives the state to the one that is known. It runs in the loop.
 func (t *stubs) add(s Stub, state message.Status) *stub {
 	key := s.URL.Canonical()
 	if old, ok := t.known.Get(key); ok {
@@ -92,8 +92,8 @@ func (t *stubs) add(s Stub, state message.Status) *stub {
 	return added
 }
 
-// drop forgets a stub and, if undeploy is set, has it ended. Until it has, it may take back what it has made in
-// this runtime: a Requester deletes its Connection object. It runs in the loop.
+// drop forgets a stub, and undeploys it if undeploy is set. Until its instance has ended it may still post: a Requester
+// deletes the Connection object that it has made. It runs in the loop.
 func (t *stubs) drop(url message.URL, undeploy bool) {
 	key := url.Canonical()
 	s, ok := t.known.Get(key)
@@ -106,7 +106,7 @@ func (t *stubs) drop(url message.URL, undeploy bool) {
 		s.abort()
 	}
 	t.loop.Go(func(ctx context.Context) {
-		if s.deployed != nil { // else an instance could start after it was ended
+		if s.deployed != nil { // an instance must not start after its Undeploy
 			<-s.deployed
 		}
 		if undeploy && t.deployer != nil {
@@ -121,7 +121,7 @@ func (t *stubs) drop(url message.URL, undeploy bool) {
 	})
 }
 
-// deploy has an instance of a stub started in the background; then is called in the loop. It runs in the loop.
+// deploy has an instance of a stub started in the background, and then calls then in the loop. It runs in the loop.
 func (t *stubs) deploy(d Deployment, timeout time.Duration, then func(error)) {
 	s, ok := t.get(d.URL)
 	if !ok {
@@ -138,7 +138,7 @@ func (t *stubs) deploy(d Deployment, timeout time.Duration, then func(error)) {
 	})
 }
 
-// tell has a stub do something; its answer is waited for, but nothing depends on it.
+// tell sends an "execute" to a stub. It logs a failure, but nothing depends on the answer.
 func (t *stubs) tell(stub message.URL, method string, params ...message.URL) {
 	t.loop.Go(func(ctx context.Context) {
 		if err := t.call.execute(ctx, stub, tellTimeout, method, params...); err != nil && ctx.Err() == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Unregister takes a hyperty out: of this Registry at once, of the Domain Registry as far as it can be reached. A name
-// that was wished for stays this runtime's.
+// Unregister removes a hyperty: from this Registry at once, from the Domain Registry if it can be reached. A name
+// that the application has chosen stays this runtime's.
 func (r *Registry) Unregister(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url, false)
 }
@@ -22,7 +22,7 @@ func (r *Registry) Release(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url, true)
 }
 
-// UnregisterObject takes a data object out.
+// UnregisterObject removes a data object.
 func (r *Registry) UnregisterObject(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url, false)
 }
@@ -51,7 +51,7 @@ func (r *Registry) unregister(ctx context.Context, url message.URL, release bool
 		l.released.Store(true)
 		r.own.Forget(l.url)
 	}
-	err := r.farewell(ctx, l)
+	err := r.release(ctx, l)
 	if errors.Is(err, ownnode.ErrAway) {
 		r.own.Owe(l.url, l, true)
 		err = nil
@@ -65,9 +65,9 @@ func (r *Registry) unregister(ctx context.Context, url message.URL, release bool
 	return nil
 }
 
-// goodbye takes what is registered here out of the Domain Registry, as far as that can be done quickly.
-func (r *Registry) goodbye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
+// releaseAll removes what is registered here from the Domain Registry, as far as releaseTimeout allows.
+func (r *Registry) releaseAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	var list []*local
 	unused := r.own.Unused()
@@ -85,8 +85,8 @@ func (r *Registry) goodbye(ctx context.Context) {
 	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
 }
 
-// settleDebts tells the node, which is back, what has gone meanwhile.
-func (r *Registry) settleDebts() {
+// releaseOwed tells the node, which is back, what was unregistered while it was away.
+func (r *Registry) releaseOwed() {
 	list := r.own.Debts()
 	if len(list) == 0 {
 		return
@@ -96,13 +96,13 @@ func (r *Registry) settleDebts() {
 			if _, again := r.locals.get(l.url); again {
 				return nil
 			}
-			return r.farewell(ctx, l)
+			return r.release(ctx, l)
 		})
 	})
 }
 
-// farewell tells the node that l has gone.
-func (r *Registry) farewell(ctx context.Context, l *local) error {
+// release tells the node that l is registered no more.
+func (r *Registry) release(ctx context.Context, l *local) error {
 	var errs error
 	if !l.private {
 		errs = r.own.LeaveEntry(ctx, l.url)

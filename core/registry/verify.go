@@ -12,13 +12,17 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Verify tells whether the runtime remote may post under from: its own components may, the addresses that it has listed
-// on /registry/changes (inside the session with it, so the list is its own word), and those that it has signed an entry
-// for at their Domain Registry, which is asked about the others. It also decides about an address that another runtime
-// has only claimed, about one that the runtime has only announced and has no direct connection for (unless the Message Node
-// is away), and about one that may have moved. What the runtime has given up lately counts as announced: messages from there may
-// have waited here. Connection objects are in no Domain Registry, nor are data objects that are
-// private: those belong to the first runtime that uses them. The error is a *message.ResponseError, or ctx's.
+// Verify tells whether the runtime remote may post under the address from. It may under those of its own components, and
+// those that it has listed on /registry/changes (its own word, sent inside its session). Under other addresses it may if
+// their Domain Registry has an entry that it has signed. The Domain Registry is also asked about an address
+//
+//   - that another runtime has only claimed;
+//   - that the runtime has only announced, and there is no direct connection with it, unless the Message Node is away;
+//   - that may have moved to another runtime.
+//
+// An address that the runtime has given up lately counts as announced: messages from there may have waited in this runtime.
+// Connection objects and private data objects are in no Domain Registry: each belongs to the first runtime that uses it. The
+// error is a *message.ResponseError, or ctx's.
 func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) error {
 	if err := r.TryVerify(remoteURL, from); err != message.ErrWouldBlock {
 		return err
@@ -28,10 +32,13 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	a, known := r.directory.Find(key)
 	lately, _ := r.lately(remoteURL, from, key, known)
 	its := known && a.Runtime.URL() == remoteURL || lately
+	if known && its && a.Leads() { // it was looked up meanwhile
+		return nil
+	}
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
-	if err := r.another(remoteURL, from, key, a, known); err != nil {
+	if err := r.refuseKnown(remoteURL, from, key, a, known); err != nil {
 		return err
 	}
 	if key.Scheme() == message.SchemeConnection {
@@ -43,7 +50,7 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 		return nil
 	case err == nil, owner != "" && owner != remoteURL:
 		return r.forged(remoteURL, from, "another runtime's")
-	case owner != "": // its node takes it for disconnected still
+	case owner != "": // its node still considers it disconnected
 		return r.claim(ctx, remoteURL, key, directory.Registered)
 	case !isCode(err, message.CodeNotFound):
 		return err
@@ -82,7 +89,7 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 		}
 		return message.ErrWouldBlock
 	}
-	if err := r.another(remoteURL, from, key, a, known); err != nil {
+	if err := r.refuseKnown(remoteURL, from, key, a, known); err != nil {
 		return err
 	}
 	return message.ErrWouldBlock
@@ -97,11 +104,13 @@ func (r *Registry) lately(remoteURL, from, key message.URL, known bool) (its, le
 	return r.directory.Lately(key, remoteURL, time.Now())
 }
 
-// another refuses an address that is known to be another's than the runtime remote's.
-func (r *Registry) another(remoteURL, from, key message.URL, a directory.Address, known bool) error {
+// refuseKnown refuses an address that is known to belong to another runtime than remote.
+func (r *Registry) refuseKnown(remoteURL, from, key message.URL, a directory.Address, known bool) error {
 	switch {
 	case r.locals.has(from):
 		return r.forged(remoteURL, from, "of this runtime")
+	case known && a.Runtime.URL() == remoteURL:
+		return nil
 	case key.Scheme() == message.SchemeConnection && known,
 		known && a.Source == directory.Registered && r.beliefs.ReadLately(time.Now(), key):
 		return r.forged(remoteURL, from, "another runtime's")
@@ -109,7 +118,8 @@ func (r *Registry) another(remoteURL, from, key message.URL, a directory.Address
 	return nil
 }
 
-// lookUpFor asks whose an address is that the runtime remote uses, and has announced or not.
+// lookUpFor asks the Domain Registry whose an address is that the runtime remote uses. isAnnounced: that runtime has
+// announced it.
 func (r *Registry) lookUpFor(ctx context.Context, remoteURL, key message.URL, isAnnounced bool) (*directory.Runtime, error) {
 	if err := r.reserve(ctx, key.NodeDomain(), nodes.Theirs); err != nil && !isCode(err, message.CodeUnavailable) {
 		return nil, err
@@ -125,7 +135,7 @@ func (r *Registry) lookUpFor(ctx context.Context, remoteURL, key message.URL, is
 	return r.lookUp(ctx, key, true)
 }
 
-// claim enters an address that the runtime remote is the first to use, or has registered.
+// claim enters an address as the runtime remote's, which is the first to use it or is registered for it.
 func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL, from directory.Source) error {
 	ok := false
 	if err := r.ask(ctx, func() {
@@ -145,11 +155,12 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 	return r.refuse(message.CodeForbidden, "%s may not post as %s: it is %s", who, from, whose)
 }
 
-// VerifyLocal tells whether the component owner of this runtime may post under from: the owner must be registered, and
-// from be its own address or of a data object that it reports; a stub that was dropped, until it has ended. The core's own components may also post under every
-// address of this runtime's hyperties and objects (the sync manager does). A Message Node's stub posts what its
-// node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a key or a
-// P2P connection has, or that one has shown to be its own. The error is a *message.ResponseError.
+// VerifyLocal tells whether the component owner of this runtime may post under the address from. The owner must be
+// registered; a stub that was dropped counts until it has ended. from must be the owner's own address, or that of a data
+// object that it reports. The core's own components may also post under all addresses of this runtime's hyperties and objects
+// (the sync manager does). A Message Node's stub may post under the addresses of the node's functions, and under those of its
+// domain but for the addresses of a runtime with a key or a P2P connection, and those that a runtime has claimed. The error
+// is a *message.ResponseError.
 func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	s, core, known := r.poster(owner)
 	if !known {
@@ -204,7 +215,7 @@ func (r *Registry) nodeMayPost(s *stub, from message.URL) bool {
 	key := directory.Key(from)
 	a, ok := r.directory.Find(key)
 	if ok && proof.KeyDerived(a.Runtime.URL()) {
-		return false // what that runtime says comes through its session
+		return false // such a runtime's messages come through its session
 	}
 	return !from.IsRuntime() && (!ok || a.Source == directory.Registered && a.Runtime.Way().Number == 0)
 }

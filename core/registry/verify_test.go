@@ -51,7 +51,7 @@ func TestVerify(t *testing.T) {
 		if w.reads[bob] != 1 || w.reads[carol] != 1 {
 			t.Errorf("reads: %v", w.reads)
 		}
-		// The answer to what was learned goes back there, over the node and without a set-up.
+		// The answer goes back the way the message came, over the node and without a set-up.
 		route, err := a.reg.Resolve(w.ctx, message.Message{Type: message.Response, From: a.url.Join("p2phandler/alpha"), To: "connection://example.com/c1/subscription"})
 		if err != nil || route.Remote != b.url || route.Direct {
 			t.Errorf("%+v, %v", route, err)
@@ -67,8 +67,8 @@ func TestVerify(t *testing.T) {
 	})
 }
 
-// A runtime that lists another's hyperty as its own must not get its messages for longer than until the Domain
-// Registry is asked, and must not keep the owner from posting.
+// A runtime that lists another's hyperty as its own must get its messages only until the Domain Registry is asked, and must
+// not keep the owner from posting.
 func TestAClaimIsNoProof(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(nil)
@@ -146,7 +146,7 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// A hyperty that has moved to another runtime may be used from there as soon as that one's entry is the later one.
+// A hyperty that has moved to another runtime may be used from there as soon as the new runtime's entry is the later one.
 func TestVerifyFollowsWhatHasMoved(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, c := w.signed(1, nil), w.signed(2, nil), w.signed(3, nil)
@@ -174,7 +174,8 @@ func TestVerifyFollowsWhatHasMoved(t *testing.T) {
 	})
 }
 
-// A data object in the Domain Registry is its reporter's runtime's; one that is in none is the first's that uses it.
+// A data object in the Domain Registry belongs to its reporter's runtime; one that is in none belongs to the first runtime
+// that uses it.
 func TestVerifyObjects(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, c := w.signed(1, nil), w.signed(2, nil), w.signed(3, nil)
@@ -204,7 +205,8 @@ func TestVerifyObjects(t *testing.T) {
 	})
 }
 
-// What others claim neither starts stubs of Message Nodes as fast as they please nor takes all the room for them.
+// Remote runtimes that claim addresses can neither start stubs of Message Nodes as fast as they like nor take all the room
+// for them.
 func TestClaimsStartFewNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) { o.Nodes.Max = 64 })

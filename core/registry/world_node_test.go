@@ -76,6 +76,9 @@ func (w *world) domainRegistry(m message.Message, resource message.URL, value js
 		w.entries[e.URL] = value
 		delete(w.gone, e.URL)
 	case message.Read:
+		if w.found != nil && resource.Scheme() != message.SchemeHyperty {
+			return w.found(m)
+		}
 		w.reads[resource]++
 		e, ok := w.entries[resource]
 		if !ok {

@@ -51,7 +51,7 @@ func (s *side) hasEnded(url message.URL) bool {
 	return slices.Contains(s.ended, url)
 }
 
-// status is a status event of a stub.
+// status posts a status event of a stub.
 func (s *side) status(stub message.URL, value message.Status, remote message.URL) {
 	if s.hasEnded(stub) {
 		return
@@ -70,8 +70,8 @@ func statusMessage(stub message.URL, value message.Status, remote message.URL) m
 	return message.Message{Type: message.Update, From: stub, To: stub.Join("status"), Body: message.Encode(body)}
 }
 
-// request is a Requester's set-up: an invitation from a Connection object, and then an exchange that stands for the
-// rest of the signalling.
+// request does a Requester's set-up: an invitation from a Connection object, and then an exchange that stands for the rest of
+// the signalling.
 func (s *side) request(d Deployment) {
 	if s.mute {
 		return

@@ -22,8 +22,8 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// world is a Message Node's functions and some runtimes in memory: real Registries on real MessageBuses, joined by
-// links that keep order and take a millisecond, with stubs that only post the messages that a Registry sees.
+// world is a Message Node's functions and some runtimes in memory: real Registries on real MessageBuses, joined by links that
+// keep order and take a millisecond, with stubs that post only the messages that a Registry sees.
 type world struct {
 	t     *testing.T
 	ctx   context.Context
@@ -41,9 +41,10 @@ type world struct {
 	down      bool                                             // the node does not answer
 	cheat     func(url message.URL, entry json.RawMessage) any // what the Domain Registry answers instead of the entry
 	slow      time.Duration
+	found     func(m message.Message) message.Message // answers searches
 }
 
-// inWorld runs a test in a world of its own, in fake time.
+// inWorld runs a test in a new world, in fake time.
 func inWorld(t *testing.T, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -89,12 +90,12 @@ type side struct {
 	deaf       bool             // Handlers do not answer invitations
 	noDoor     bool             // Handlers refuse the registration of doors
 	mute       bool             // Requesters post nothing after created
-	lost       int              // executes that do not reach the Requester
+	lost       int              // how many executes do not reach the Requester
 	stuck      message.URL      // a runtime that takes nothing
 	reconnects int
 }
 
-// add makes a runtime with an id that a test can read, which cannot sign. Only others like it know it.
+// add makes a runtime with an id that a test can read, which cannot sign. Only runtimes that cannot sign believe it.
 func (w *world) add(id, domain string, change func(*Options)) *side {
 	return w.join(id, domain, nil, change)
 }
@@ -146,7 +147,7 @@ func (w *world) join(id, domain string, key ed25519.PrivateKey, change func(*Opt
 	return s
 }
 
-// Forward is the way out of the house.
+// Forward is the way out of the runtime.
 func (s *side) Forward(ctx context.Context, route bus.Route, m message.Message, _ minibus.Receipt) error {
 	if route.Remote == "" {
 		s.w.wait.Go(func() { s.w.node(s, route, m) })
@@ -202,7 +203,7 @@ func (s *side) link(to message.URL, f func()) {
 	l <- f
 }
 
-// hyperty registers one that notes what it gets.
+// hyperty registers a hyperty that notes what it gets.
 func (s *side) hyperty(name string) (message.URL, *inbox) {
 	url, err := s.reg.RegisterHyperty(s.w.ctx, Hyperty{Name: name})
 	if err != nil {
@@ -241,7 +242,7 @@ func (s *side) resolve(to message.URL) (bus.Route, error) {
 	return s.reg.Resolve(s.w.ctx, message.Message{Type: message.Update, From: "hyperty://x.example/x", To: to})
 }
 
-// change changes what the node or the stubs do.
+// change changes the fields that say how the node and the stubs behave.
 func (w *world) change(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -279,7 +280,7 @@ func (s *side) connection(remote *side) ConnectionStatus {
 	return ConnectionStatus{}
 }
 
-// settle lets everything that is due within d happen.
+// settle lets d pass, so that everything that is due until then happens.
 func settle(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -294,7 +295,7 @@ func (s *side) mustBe(remote *side, state message.Status, role sdk.Role) Connect
 	return c
 }
 
-// pair is two runtimes, each with a hyperty, that are connected: a requested.
+// pair makes two connected runtimes, each with a hyperty; a requested the connection.
 func (w *world) pair(change func(*Options)) (a, b *side, alice, bob message.URL, atA, atB *inbox) {
 	a, b = w.add("a", "example.com", change), w.add("b", "example.com", change)
 	alice, atA = a.hyperty("alice")

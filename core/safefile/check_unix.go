@@ -16,7 +16,7 @@ func open(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 }
 
-// owner is the user and the group of a file, -1 where the system does not tell, and its device.
+// owner returns the user and the group of a file, -1 if the system does not tell, and its device.
 func owner(info fs.FileInfo) (uid, gid int, device uint64) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid), int(st.Gid), uint64(st.Dev) //nolint:unconvert // its type is another on other systems
@@ -24,7 +24,7 @@ func owner(info fs.FileInfo) (uid, gid int, device uint64) {
 	return -1, -1, 0
 }
 
-// mine tells whether uid is this process's user, or root, who can change everything anyhow.
+// mine tells whether uid is this process's user, or root's, who can change everything in any case.
 func mine(uid int) bool { return uid == os.Geteuid() || uid == 0 }
 
 // unmapped is the owner of the system's folders as a user namespace shows it that does not have their user.
@@ -47,7 +47,7 @@ func checkFile(path string, info fs.FileInfo, secret bool) error {
 	return nil
 }
 
-// exposed is an [ErrExposed] with a text of its own.
+// exposed makes an [ErrExposed] with a text of its own.
 func exposed(format string, args ...any) error {
 	return exposedError(fmt.Sprintf(format, args...))
 }
@@ -130,7 +130,7 @@ func checkAllAbove(dir string) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// checkAbove checks a folder above the one that counts: whoever may write in it can replace that one.
+// checkAbove checks a folder above the one that must be safe: a user who may write in it can replace that one.
 func checkAbove(dir string) (warning string, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {

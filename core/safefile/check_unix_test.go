@@ -65,7 +65,7 @@ func TestCheckFolder(t *testing.T) {
 
 func TestReadChecksTheMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	for mode, want := range map[fs.FileMode][2]string{ // not a secret, a secret
+	for mode, want := range map[fs.FileMode][2]string{ // for other files, for a secret one
 		0o600: {"", ""}, 0o400: {"", ""}, 0o644: {"", "chmod 600"}, 0o640: {"", "chmod 600"}, 0o666: {"chmod go-w", "chmod 600"}, 0o620: {"chmod go-w", "chmod 600"},
 	} {
 		if err := errors.Join(safefile.Write(path, []byte("x")), os.Chmod(path, mode)); err != nil {
@@ -87,7 +87,7 @@ func TestReadChecksTheMode(t *testing.T) {
 	}
 }
 
-// What belongs to another user is refused, unless it is a container's root that was given a folder of somebody's.
+// Files of another user are refused, unless root of a container has them in a folder of that user.
 func TestReadChecksTheOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

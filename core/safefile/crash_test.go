@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// model is a disk behind a cache, as a machine's that may lose its power: what was not synced may be lost, and names may be
-// kept before what they name is.
+// model is a disk with a cache, as of a machine that may lose its power: data that were not synced may be lost, and a name
+// may be kept although the data of its file are lost.
 type model struct {
 	names, kept map[string]*modelFile // as programs see them; as they are after a crash
 	steps       int                   // until the machine crashes
@@ -83,8 +83,8 @@ func (f *modelFile) Sync() error {
 	return nil
 }
 
-// A machine that crashes at any step of a write has the old file or the new one afterwards, whole, whatever of it the disk had
-// kept; and the new one when the write had returned.
+// After a crash at any step of a write there is the old file or the new one, whole, whatever of it the disk has kept; and the
+// new one if the write had returned.
 func TestCrash(t *testing.T) {
 	const path = "folder/file"
 	older, newer := Seal("kind", []byte("old")), Seal("kind", []byte("the new one"))
@@ -115,7 +115,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// Folders that were made are synced into those above them, from the top on.
+// New folders are synced into those above them, from the top on.
 func TestMadeFoldersAreSynced(t *testing.T) {
 	base := t.TempDir()
 	var synced []string
@@ -139,7 +139,7 @@ func TestMadeFoldersAreSynced(t *testing.T) {
 	}
 }
 
-// What cannot be put in its place leaves nothing.
+// A write that cannot put the file in its place leaves nothing behind.
 func TestFailedWriteLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	failed := errors.New("no")

@@ -35,7 +35,7 @@ func TestSeal(t *testing.T) {
 	}
 }
 
-// However much of a file is left, and whatever bit of it is another: it is whole, or refused.
+// However much of a file is missing, and whichever bit of it is wrong: it is whole, or refused.
 func TestDamage(t *testing.T) {
 	whole := safefile.Seal("kind", []byte("one\ntwo\nthree\n"))
 	for n := range whole {
@@ -56,7 +56,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A crash before the new file is in its place leaves the old one, at whatever byte it comes.
+// A crash at any byte, before the new file is in its place, leaves the old one.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")

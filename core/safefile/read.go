@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Read reads a file of at most limit bytes. The file must belong to this process's user or to root, or, where root is this process's
-// user, to the owner of its folder; and nobody else may be able to change it. secret: nobody else may be able to read it either.
+// Read reads a file of at most limit bytes. The file must belong to this process's user or to root, or, if this process's
+// user is root, to the owner of its folder; and no other user may be able to change it. secret: nor to read it.
 // The error says what to do. It wraps [fs.ErrNotExist], [ErrExposed], or [ErrDamaged] where the file is too large.
 func Read(path string, limit int64, secret bool) ([]byte, error) {
 	f, err := open(path)

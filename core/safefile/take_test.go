@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/internal/folderlock"
 )
 
-// A data folder is made, and belongs to one runtime at a time.
+// A data folder is made, and one runtime at a time can use it.
 func TestTake(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	first, err := safefile.Take(dir, hclog.NewNullLogger())
@@ -28,7 +28,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// A folder that others may change is not taken.
+// A folder that other users may change is refused.
 func TestTakeExposed(t *testing.T) {
 	if os.PathSeparator != '/' {
 		t.Skip("the modes of Unix")

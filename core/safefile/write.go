@@ -13,15 +13,15 @@ import (
 // crash of the machine; else the old one is there as before.
 func Write(path string, data []byte) error { return write(system(os.Rename), path, data, 0o600) }
 
-// WriteShared is Write for a file that everybody may read.
+// WriteShared is Write for a file that every user may read.
 func WriteShared(path string, data []byte) error { return write(system(os.Rename), path, data, 0o644) }
 
-// Create is Write for a file that must not be there yet. A file that is there stays, and the error wraps [fs.ErrExist].
+// Create is Write for a file that must not exist yet. An existing file stays, and the error wraps [fs.ErrExist].
 func Create(path string, data []byte) error {
 	return write(system(placeNew), path, data, 0o600)
 }
 
-// placeNew renames a file, and fails where another one has that name.
+// placeNew renames a file, and fails if another file has that name.
 func placeNew(from, to string) error {
 	err := os.Link(from, to)
 	if err == nil || errors.Is(err, fs.ErrExist) {

@@ -41,7 +41,7 @@ func TestBadPlugins(t *testing.T) {
 	} {
 		t.Run(bad.plugin.Name, func(t *testing.T) {
 			t.Parallel()
-			// On a busy machine a good plug-in, too, may take longer than the first of these.
+			// On a busy machine a good plug-in may also take longer than the first of these.
 			timeouts := []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}
 			if bad.reason != stubhost.Hung {
 				timeouts = timeouts[2:]

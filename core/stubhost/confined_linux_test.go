@@ -23,8 +23,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// The sandbox is every process's: of one that was started again after a crash, and of one that a reload has put in its
-// place.
+// Every process of a plug-in is confined, also one that was started again after a crash, or by a reload.
 func TestSandboxHoldsAfterRestart(t *testing.T) {
 	confined(t)
 	at, dir := target(t)
@@ -61,14 +60,14 @@ func TestSandboxHoldsAfterRestart(t *testing.T) {
 	check("after a crash of what was reloaded")
 }
 
-// The sandbox needs no privileges: it holds where the runtime runs as an ordinary user, who owns what is attacked.
+// The sandbox needs no privileges: it also works if the runtime runs as an ordinary user, who owns what is attacked.
 func TestSandboxOfAnotherUser(t *testing.T) {
 	confined(t)
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to start a process of another user; without it the other tests run as one")
 	}
 	const nobody = 65534
-	dir, err := os.MkdirTemp("/tmp", "protofly-nobody-") // t.TempDir may be where nobody else gets
+	dir, err := os.MkdirTemp("/tmp", "protofly-nobody-") // t.TempDir may be in a folder that other users cannot enter
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +100,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	syscall.ForkLock.RLock() // a process that is started meanwhile would hold it open for writing
+	syscall.ForkLock.RLock() // a process that is started meanwhile would hold the file open for writing
 	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
 	if err != nil {
@@ -111,11 +110,11 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// withoutLandlock has the kernel answer every thread of this process as one without Landlock does, with ENOSYS, or one that
+// withoutLandlock makes the kernel answer all threads of this process as one without Landlock does, with ENOSYS, or one that
 // has it switched off, with EOPNOTSUPP.
 func withoutLandlock(answer syscall.Errno) error {
 	raw, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: 0, Size: 4}, // the call's number
+		bpf.LoadAbsolute{Off: 0, Size: 4}, // the number of the system call
 		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: unix.SYS_LANDLOCK_CREATE_RULESET, SkipTrue: 2},
 		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: unix.SYS_LANDLOCK_RESTRICT_SELF, SkipTrue: 1},
 		bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(answer)},
@@ -140,8 +139,9 @@ func withoutLandlock(answer syscall.Errno) error {
 	return nil
 }
 
-// TestKernelWithoutLandlock runs itself as a process whose kernel has none. Where the operator requires the sandbox nothing is
-// started, and the error says why; where not, the plug-in runs, and its status and the log say that it is not confined.
+// TestKernelWithoutLandlock runs itself as a process whose kernel has no Landlock. If the operator requires the sandbox no
+// plug-in is started, and the error says why; if not, the plug-in runs, and its status and the log say that it is not
+// confined.
 func TestKernelWithoutLandlock(t *testing.T) {
 	const variable = "KERNEL_WITHOUT_LANDLOCK"
 	kernels := map[string]struct {
@@ -187,13 +187,13 @@ func TestKernelWithoutLandlock(t *testing.T) {
 	if s := c.host.Plugins()[0].Sandbox; s != "off: "+says || !lines.contains("plug-ins are not confined") || !lines.contains(says) {
 		t.Errorf("sandbox: %q", s)
 	}
-	// Whoever has found out that the kernel confines finds the same out when it no longer does: nothing runs unconfined.
+	// If Landlock was available before and is not any more, Confine fails: nothing runs unconfined.
 	if err := sandbox.Confine(sandbox.Policy{Dir: dir, Program: self()}); !errors.As(err, &why) {
 		t.Errorf("confined: %v", err)
 	}
 }
 
-// A process may start its own program again, also when another plug-in with the same executable was started meanwhile.
+// A process may start its own program again, also if another plug-in with the same executable was started meanwhile.
 func TestSharedExecutable(t *testing.T) {
 	confined(t)
 	at, dir := target(t)

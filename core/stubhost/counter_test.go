@@ -22,7 +22,7 @@ func (c *counter) logger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Output: c, Level: hclog.Debug})
 }
 
-// Write is an hclog.Logger's.
+// Write implements io.Writer, for hclog.
 func (c *counter) Write(b []byte) (int, error) {
 	c.n.Add(1)
 	c.bytes.Add(int64(len(b)))

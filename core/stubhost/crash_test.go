@@ -20,7 +20,7 @@ import (
 
 func quick(o *stubhost.Options) { o.BackoffMin, o.StopGrace = 10*time.Millisecond, 10*time.Second }
 
-// impatient is quick, for plug-ins that do not end when they are asked to.
+// impatient sets short times, for plug-ins that do not end when they are asked to.
 func impatient(o *stubhost.Options) { o.BackoffMin, o.StopGrace = 10*time.Millisecond, time.Second }
 
 func TestCrashIsToldAndHealed(t *testing.T) {
@@ -47,7 +47,7 @@ func TestCrashIsToldAndHealed(t *testing.T) {
 			c.mu.Lock()
 			gotA, gotB := c.statuses(a), c.statuses(b)
 			c.mu.Unlock()
-			slices.Sort(gotA[5:8]) // a table of peers has no order
+			slices.Sort(gotA[5:8]) // the order of a table of peers is random
 			wantA := []string{"created", "live hyperty-runtime://example.com/live", "in-progress hyperty-runtime://example.com/half",
 				"live hyperty-runtime://example.com/over", "disconnected hyperty-runtime://example.com/over",
 				"disconnected", "disconnected hyperty-runtime://example.com/live", "failed hyperty-runtime://example.com/half", "created"}
@@ -113,7 +113,7 @@ func TestSlowDoorHoldsBackNobodyElse(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || sent < 90 || sent > 120 {
 		t.Errorf("a door that nobody empties took %d frames of 10 kB, then %v", sent, err)
 	}
-	hold := make(chan struct{}) // and the other direction: the core does not take what comes by a's door
+	hold := make(chan struct{}) // in the other direction: the core does not take frames from a's door
 	c.mu.Lock()
 	c.hold[a] = hold
 	c.mu.Unlock()
@@ -130,7 +130,7 @@ func TestSlowDoorHoldsBackNobodyElse(t *testing.T) {
 	}
 }
 
-// fill sends frames of 10 kB by a door until it has taken none for a while, and says how many it has.
+// fill sends frames of 10 kB by a door until it has taken none for a while, and returns how many it has taken.
 func (c *core) fill(stub, door message.URL) (sent int, err error) {
 	send := func() error {
 		ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
@@ -209,7 +209,7 @@ func TestFrozenPluginIsStartedAgain(t *testing.T) {
 	}
 }
 
-// A short pause, as of a machine that slept, is no death.
+// A short pause, as of a machine that slept, does not count as frozen.
 func TestShortFreezeIsForgiven(t *testing.T) {
 	t.Parallel()
 	const every = 1500 * time.Millisecond
@@ -231,7 +231,8 @@ func TestShortFreezeIsForgiven(t *testing.T) {
 	}
 }
 
-// Where the sockets do not fit into the host's own directory, a host that was killed leaves them to the next one.
+// If the sockets are outside of the host's own directory, because of its long path, a killed host's are removed by the next
+// one.
 func TestSocketsElsewhereAreRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), strings.Repeat("long", 20)),
@@ -310,7 +311,7 @@ func TestUndeployOfAStubThatDoesNotEnd(t *testing.T) {
 	if err := c.host.Undeploy(t.Context(), s); !errors.Is(err, stubhost.ErrHangs) {
 		t.Errorf("a stub that does not end: %v", err)
 	}
-	c.deploy("stubborn", s) // waits until the old process is gone
+	c.deploy("stubborn", s) // it waits until the old process is gone
 	if n := len(c.host.Plugins()[0].Instances); n != 1 {
 		t.Errorf("%d instances", n)
 	}

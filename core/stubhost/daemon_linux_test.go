@@ -16,7 +16,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 )
 
-// A process that serves the link after the plug-in's own has ended is no plug-in.
+// A process that serves the link after the plug-in's process has ended does not count as the plug-in.
 func TestDaemonIsNoPlugin(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "h")
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Dir, o.StopGrace = dir, 2*time.Second })
@@ -35,7 +35,7 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 			break
 		}
 		select {
-		case <-late: // the host has not noticed that the process is dead
+		case <-late: // the host has not noticed that the process has ended
 			t.Fatalf("it goes on: %+v", s)
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -52,8 +52,8 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 	}
 }
 
-// Close keeps its time whatever a plug-in does: it ignores that it is to end, and processes that have left it hold its link
-// and its output open and start others. Nothing of it is left.
+// Close returns in time whatever a plug-in does: it does not end when it is asked to, and processes that have left its group
+// hold its link and its output open and start others. None of them is left.
 func TestCloseKeepsItsTime(t *testing.T) {
 	const given, never = 500 * time.Millisecond, 90 * time.Second
 	dir := filepath.Join(t.TempDir(), "h")
@@ -73,7 +73,7 @@ func TestCloseKeepsItsTime(t *testing.T) {
 		t.Error(err)
 	}
 	took := time.Since(began)
-	if took > time.Minute { // what it would wait for otherwise takes longer; the machine may be busy
+	if took > time.Minute { // the default waits are longer; the machine may be busy
 		t.Errorf("Close took %s, of which it had %s", took, given)
 	}
 	t.Logf("Close took %s, of which it had %s", took.Round(time.Millisecond), given)
@@ -84,17 +84,17 @@ func TestCloseKeepsItsTime(t *testing.T) {
 	}
 }
 
-// programsOf is the folders of the programs that a host in dir runs, while it is open.
+// programsOf are the folders of the programs that a host in dir runs, while it is open.
 func programsOf(dir string) []string {
 	dirs := []string{dir}
-	if elsewhere, err := os.ReadFile(filepath.Join(dir, "sockets")); err == nil { // where plug-ins have users of their own
+	if elsewhere, err := os.ReadFile(filepath.Join(dir, "sockets")); err == nil { // if plug-ins have users of their own
 		dirs = append(dirs, string(elsewhere))
 	}
 	return dirs
 }
 
-// withArgument is the processes of the programs in some folders that were started with an argument. Other tests may run beside
-// this one, in other processes.
+// withArgument are the processes of the programs in some folders that were started with an argument. Other tests may run at
+// the same time, in other processes.
 func withArgument(t *testing.T, dirs []string, argument string) (pids []int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
@@ -137,23 +137,23 @@ func TestOrphansEndWithTheirPlugin(t *testing.T) {
 	}
 }
 
-// untilItSleeps waits until an orphan is the program that it is to be, or dead. On the way there it starts other programs, and
-// while a program is started the system shows no environment.
+// untilItSleeps waits until an orphan runs its last program, or has ended. Before that it starts other programs, and while a
+// program is started the system shows no environment.
 func untilItSleeps(t *testing.T, pid int) {
 	t.Helper()
 	for range 10_000 {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // is there a moment later than the name
+		environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // the environment can be read a moment later than the name
 		if string(name) == "sleep\n" && len(environment) > 0 || !alive(pid) {
 			return
 		}
-		time.Sleep(time.Millisecond) // no event tells of it
+		time.Sleep(time.Millisecond) // there is no event to wait for
 	}
 	t.Fatalf("process %d does not sleep", pid)
 }
 
-// beReaper is a whole process that is nothing but a host. Each line that it reads is what the plug-in is to do; it
-// prints the number of the process that was made. It ends with its input.
+// beReaper is a process that does nothing but host plug-ins. Each line of its input is an order for the plug-in; it prints
+// the ID of the process that the plug-in has started. It ends with its input.
 func beReaper(t testing.TB, dir string) {
 	c := newCore(t, func(o *stubhost.Options) { impatient(o); o.Dir, o.Reaper = dir, true })
 	a := stubURL("a")
@@ -167,7 +167,7 @@ func beReaper(t testing.TB, dir string) {
 	}
 }
 
-// TestReaper is the process that beReaper describes, when it is started as one.
+// TestReaper becomes the process that beReaper describes, when it is started as one.
 func TestReaper(t *testing.T) {
 	dir := os.Getenv("BE_A_REAPER")
 	if dir == "" {
@@ -176,7 +176,7 @@ func TestReaper(t *testing.T) {
 	beReaper(t, dir)
 }
 
-// reaper starts one.
+// reaper starts such a process.
 func reaper(t *testing.T) (host *exec.Cmd, orphan func(how string) int, end func()) {
 	t.Helper()
 	host = exec.Command(self(), "-test.run=^TestReaper$", "-test.v=false")
@@ -206,7 +206,7 @@ func TestReaperEndsWhatHides(t *testing.T) {
 	t.Parallel()
 	host, orphan, end := reaper(t)
 	hidden, known := orphan("hide"), orphan("")
-	untilDead(t, hidden) // it does not say that its plug-in runs
+	untilDead(t, hidden) // its environment does not name a plug-in that runs
 	if !alive(known) {
 		t.Error("what an honest plug-in has started was ended while it runs")
 	}
@@ -222,7 +222,7 @@ func TestReaperEndsWhatHides(t *testing.T) {
 	}
 }
 
-// What a killed host's plug-ins have left behind the next one in its folder ends.
+// The processes that a killed host's plug-ins have left behind are killed by the next host in its folder.
 func TestNextHostEndsWhatIsLeft(t *testing.T) {
 	host, orphan, _ := reaper(t)
 	left := orphan("")

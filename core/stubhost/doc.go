@@ -84,10 +84,10 @@
 //   - the core gets a peer's status from the new run once that has a live connection with the peer; before, it also gets
 //     the end of the old run's connection. The old run's own status is not passed on.
 //
-// A Requester has one connection. It stays in the old process until whoever deployed it has replaced it:
-// ReloadOptions.Moved says when new ones start in the new process. The old process ends when nothing runs in it any
-// more, or when Options.Drain is over. What still runs in it then is reported as disconnected and started again in the new
-// process, as after a crash. If the new process dies before it has taken over, the old one goes on; after that, it is a crash.
+// A Requester has one connection. It stays in the old process until its deployer has replaced it: ReloadOptions.Moved says
+// when new ones start in the new process. The old process ends when nothing runs in it any more, or when Options.Drain is
+// over. What still runs in it then is reported as disconnected and started again in the new process, as after a crash. If the
+// new process dies before it has taken over, the old one goes on; after that, it is a crash.
 //
 // Some plug-ins cannot run twice at a time, since they listen at a fixed port: the new process refuses to start beside the old
 // one. With ReloadOptions.Break the host ends the old process first.

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/process"
 )
 
-// Wait has the host wait so long for each thing that it waits for of a process that is ending, where Close has time left.
+// Wait sets how long the host waits for each step of a process's end, while Close has time left.
 func (h *Host) Wait(d time.Duration) { h.launcher.waits = process.Waits{Exit: d, Read: d, Clear: d} }
 
 // Impossible gives a plug-in a user ID that no process can have.

@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// asker posts without end.
+// asker posts messages without end.
 type asker struct{}
 
 func (asker) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
@@ -26,14 +26,14 @@ func (asker) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
 	}
 }
 
-// A stub that posts without end is held back; one of a Message Node brings what others send, and is not. The pace itself is in
-// stub.TestMessagesComeAtAPace and stub.TestUselessFramesComeAtAPace.
+// A stub that posts without end is throttled; a Message Node's stub, which brings messages of others, is not. The pace itself
+// is tested in stub.TestMessagesComeAtAPace and stub.TestUselessFramesComeAtAPace.
 func TestStubsPostInTheirTurn(t *testing.T) {
 	t.Parallel()
 	for role, x := range map[sdk.Role]struct {
 		messages    int
 		least, most time.Duration
-	}{sdk.RoleHandler: {12_000, 2 * time.Second, time.Minute}, sdk.RoleNode: {60_000, 0, 10 * time.Second}} { // 17 s in its turn
+	}{sdk.RoleHandler: {12_000, 2 * time.Second, time.Minute}, sdk.RoleNode: {60_000, 0, 10 * time.Second}} { // 17 s if throttled
 		t.Run(string(role), func(t *testing.T) {
 			t.Parallel()
 			c := newCore(t, slow)
@@ -57,7 +57,7 @@ func (bringer) Run(ctx context.Context, _ message.Bus, s sdk.Start) error {
 	return err
 }
 
-// Frames that nobody wants are taken at a pace, whoever reads them, unless they come from a Message Node.
+// Frames for nobody are throttled, whichever goroutine reads them, unless they come from a Message Node's stub.
 func TestUselessFramesComeInTurn(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
@@ -68,7 +68,7 @@ func TestUselessFramesComeInTurn(t *testing.T) {
 	}{
 		"promptly":  {sdk.RoleHandler, true, false, 100_000, 1200 * time.Millisecond, time.Minute},
 		"behind":    {sdk.RoleHandler, false, false, 100_000, 1200 * time.Millisecond, time.Minute},
-		"wanted":    {sdk.RoleHandler, true, true, 400_000, 0, 10 * time.Second}, // 11 s in their turn
+		"wanted":    {sdk.RoleHandler, true, true, 400_000, 0, 10 * time.Second}, // 11 s if throttled
 		"of a node": {sdk.RoleNode, true, false, 400_000, 0, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func (c *core) deployRole(role sdk.Role, plugin string) message.URL {
 	return in.URL
 }
 
-// What a stub may not say is counted, and ends its process.
+// Messages that a stub may not send are counted, and end its process.
 func TestForgedMessagesEndThePlugin(t *testing.T) {
 	t.Parallel()
 	var c *core
@@ -121,8 +121,8 @@ func TestForgedMessagesEndThePlugin(t *testing.T) {
 	c.deployMisfit("asker", "a message that it may not send")
 }
 
-// The core may be waiting for the very stub whose message it handles when the stub's process ends: that does not keep the
-// stub from being started again.
+// The core may be waiting for a stub while it handles that stub's message, and then the stub's process ends: that does not
+// keep the stub from being started again.
 func TestStubThatIsWaitedForIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{}, 1)

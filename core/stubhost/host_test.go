@@ -96,8 +96,8 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 	return c
 }
 
-// separately is the environment variable that has tests run their plug-ins under user IDs of their own. Without it what the
-// sandbox holds is held by nothing else.
+// separately is the environment variable that makes tests run their plug-ins under user IDs of their own. Without it only the
+// sandbox protects the files.
 const separately = "PLUGINS_SEPARATELY"
 
 func usersOfTests() sandbox.Users {
@@ -152,10 +152,10 @@ func (c *core) change() {
 	c.changed = make(chan struct{})
 }
 
-// until waits for something that messages or frames bring.
+// until waits for a condition that messages or frames bring about.
 func (c *core) until(what string, ok func() bool) {
 	c.t.Helper()
-	late := time.After(time.Minute) // nobody waits so long but where something is wrong
+	late := time.After(time.Minute) // only a faulty test waits so long
 	for {
 		c.mu.Lock()
 		done, changed := ok(), c.changed
@@ -180,7 +180,8 @@ func texts(all []message.Message) (out []string) {
 	return out
 }
 
-// statuses is what a stub has said so far, as "value resource". Like started, it is called by the condition of until, which has locked c.
+// statuses is what a stub has posted so far, as "value resource". Like started, it is called by the condition of until, which
+// has locked c.
 func (c *core) statuses(stub message.URL) (out []string) {
 	for _, m := range c.messages {
 		var b struct{ Value, Resource string }
@@ -191,7 +192,7 @@ func (c *core) statuses(stub message.URL) (out []string) {
 	return out
 }
 
-// started is how often the stub has said that it is created.
+// started is how often the stub has reported that it is created.
 func (c *core) started(stub message.URL) (n int) {
 	for _, s := range c.statuses(stub) {
 		if s == "created" {
@@ -203,8 +204,8 @@ func (c *core) started(stub message.URL) (n int) {
 
 func stubURL(id string) message.URL { return runtimeURL.Join("protostub", id) }
 
-// deploy deploys a stub. An echo has said that it is created when deploy returns: it listens before it says so, and
-// what is ordered in between may end it unheard.
+// deploy deploys a stub. An echo has reported that it is created when deploy returns: it listens before it does so, and an
+// order that comes earlier could end it before it reports.
 func (c *core) deploy(name string, url message.URL) {
 	c.t.Helper()
 	c.mu.Lock()
@@ -237,7 +238,7 @@ func (c *core) tell(stub message.URL, body map[string]any) json.RawMessage {
 	return value
 }
 
-// order tells the stub to do what it will not answer.
+// order makes the stub do something that it does not answer.
 func (c *core) order(stub message.URL, method string) {
 	c.t.Helper()
 	m := message.Message{ID: message.NumberID(1 << 40), Type: message.Execute, From: runtimeURL.Join("registry"), To: stub,
@@ -259,7 +260,7 @@ func (c *core) pid(stub message.URL) (pid int, restarted bool) {
 	return b.PID, b.Restarted
 }
 
-// alive tells whether a process runs: one that nobody has waited for, and on Linux one that is being ended, does not.
+// alive tells whether a process runs: a zombie does not, nor, on Linux, one that is exiting.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false
@@ -283,7 +284,7 @@ func untilDead(t testing.TB, pid int) {
 		if !alive(pid) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond) // no event tells of a stranger's end
+		time.Sleep(10 * time.Millisecond) // there is no event: it is not this process's child
 	}
 	t.Fatalf("process %d still runs", pid)
 }

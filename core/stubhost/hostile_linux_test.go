@@ -24,9 +24,9 @@ import (
 	"github.com/protofly/protofly/internal/link"
 )
 
-// targets is what a hostile plug-in is told to attack.
+// targets are what a hostile plug-in attacks.
 type targets struct {
-	Key      string // a file that is nobody's business
+	Key      string // a file that no plug-in may read
 	Others   string // the folder of the plug-ins' folders
 	Outside  string // a folder where it may not write
 	Runtime  int    // the runtime's process
@@ -34,12 +34,12 @@ type targets struct {
 	Abstract string // an abstract socket that the runtime serves
 	Socket   string // where the runtime serves its API
 	Named    string // a file that the configuration names
-	Quota    int64  // what its folder may have
-	Deep     bool   // by a process of its own, too
+	Quota    int64  // bytes that its folder may have
+	Deep     bool   // also by a process that it starts
 	Ports    bool   // it may listen at ports below 1024
 }
 
-// attack tries what a plug-in must not be able to do, and says what it could.
+// attack tries what a plug-in must not be able to do, and returns what it could do.
 func attack(text string) (done []string) {
 	var t targets
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
@@ -81,7 +81,7 @@ func attack(text string) (done []string) {
 		b := make([]byte, 8)
 		_, err := unix.ProcessVMReadv(parent, []unix.Iovec{{Base: &b[0], Len: 8}}, []unix.RemoteIovec{{Base: 0x400000, Len: 8}}, 0)
 		if errors.Is(err, unix.EFAULT) {
-			err = nil // it may, and nothing is there
+			err = nil // allowed, but there is nothing
 		}
 		return err
 	}())
@@ -112,8 +112,8 @@ func attack(text string) (done []string) {
 	try("make a namespace", unix.Unshare(unix.CLONE_NEWUSER))
 	try("make core dumps", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}))
 	try("open any number of files", unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
-	// By another process, since a Go program that does it ends. Without notrunc dd first makes the file as large as the whole folder may
-	// be; a host that looks at that moment ends the plug-in, and there is no answer.
+	// Another process does it, since a Go program that does it ends. Without notrunc dd first makes the file as large as the
+	// whole folder may be; a host that checks at that moment kills the plug-in, and there is no answer.
 	if t.Quota > 0 {
 		large := fmt.Sprintf("dd if=/dev/zero of=large bs=1 count=1 conv=notrunc seek=%d 2>/dev/null; did=$?; rm -f large; exit $did", t.Quota)
 		cmd := exec.Command("/bin/sh", "-c", large)
@@ -154,7 +154,7 @@ func attack(text string) (done []string) {
 	return done
 }
 
-// attackThreads tries what ends or slows another process: at one whose threads are not all of one user, or in one sandbox.
+// attackThreads tries what would end or slow another process, with targets whose threads have different users or sandboxes.
 func attackThreads(t targets, try func(what string, err error)) {
 	call := func(number uintptr, args ...uintptr) error {
 		args = append(args, make([]uintptr, 6-len(args))...)
@@ -191,7 +191,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// needs is what an honest plug-in does inside the sandbox. It says what it could not.
+// needs does what an honest plug-in does inside the sandbox, and returns what it could not do.
 func needs(text string) (failed []string) {
 	var t targets
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
@@ -260,7 +260,7 @@ func needs(text string) (failed []string) {
 	return failed
 }
 
-// listenLow listens at whichever port below 1024 is free.
+// listenLow listens at any port below 1024 that is free.
 func listenLow() (err error) {
 	for port := 1023; port > 500; port-- {
 		l, failed := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
@@ -280,7 +280,7 @@ const (
 	specialHead   = "--head"
 )
 
-// special is what the test binary does besides, when a plug-in of it starts it.
+// special is what else the test binary does, when a plug-in starts it.
 func special(args []string) bool {
 	switch args[0] {
 	case specialAttack:
@@ -289,9 +289,9 @@ func special(args []string) bool {
 	case specialDaemon:
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
 			VersionedPlugins: link.Plugins(foreign{name: args[1]}), GRPCServer: goplugin.DefaultGRPCServer})
-		time.Sleep(time.Minute) // whatever its host says
+		time.Sleep(time.Minute) // whatever its host orders
 		return true
-	case specialHead: // one of a hydra's: it grows others in its place, a while
+	case specialHead: // a head of a hydra: it starts others in its place, for a while
 		ignoreSignals()
 		for left := must(strconv.Atoi(args[1])); left > 0; left-- {
 			grow(left - 1)
@@ -303,7 +303,7 @@ func special(args []string) bool {
 	return false
 }
 
-// beDaemon starts a process that serves the link in this one's place, and ends as soon as it does.
+// beDaemon starts a process that serves the link in place of this one, which then ends.
 func beDaemon() {
 	child := exec.Command(must(os.Executable()), specialDaemon, "daemon")
 	child.Stderr = os.Stderr
@@ -315,18 +315,18 @@ func beDaemon() {
 	line := make([]byte, 4096)
 	n := must(out.Read(line))
 	fmt.Print(string(line[:n])) // the handshake
-	time.Sleep(time.Second)     // for the host to open the link
+	time.Sleep(time.Second)     // so that the host can open the link
 	os.Exit(0)
 }
 
-// beHydra ignores whatever it is asked, has its link, its output and its errors held open by processes that have left it,
-// and these start others.
+// beHydra ignores all orders; its link, its output and its errors are held open by processes that have left its group, and
+// these start others.
 func beHydra() {
 	ignoreSignals()
 	child := exec.Command(must(os.Executable()), specialDaemon, "hydra")
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	child.ExtraFiles = []*os.File{os.NewFile(3, "pipe"), os.NewFile(4, "pipe")} // the link's own, if it has them
+	child.ExtraFiles = []*os.File{os.NewFile(3, "pipe"), os.NewFile(4, "pipe")} // the pipes of the link, if it has them
 	out := must(child.StdoutPipe())
 	if err := child.Start(); err != nil {
 		panic(err)
@@ -341,7 +341,7 @@ func beHydra() {
 
 func ignoreSignals() { signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE) }
 
-// grow starts a process that starts so many.
+// grow starts a process that starts so many others.
 func grow(heads int) {
 	head := exec.Command(must(os.Executable()), specialHead, strconv.Itoa(heads))
 	head.Stdout, head.Stderr = os.Stdout, os.Stderr
@@ -351,8 +351,8 @@ func grow(heads int) {
 	}
 }
 
-// leaveOrphan starts a process that leaves its parents and ignores being asked to end, and returns its number. With
-// "hide" it does not say where it comes from either.
+// leaveOrphan starts a process that leaves its parents and ignores requests to end, and returns its ID. With "hide" its
+// environment does not name the plug-in's folder.
 func leaveOrphan(how string) (int, error) {
 	clean := ""
 	if how == "hide" {

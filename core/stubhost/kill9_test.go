@@ -22,10 +22,10 @@ func sum256(b []byte) [32]byte { return sha256.Sum256(b) }
 
 const beHostFlag = "--be-a-host"
 
-// hostsPlugins is how many a host of beHost has. One of them does not look whether its host is there.
+// hostsPlugins is the number of plug-ins of a beHost. One of them does not check whether its host still runs.
 const hostsPlugins = 3
 
-// beHost is a whole process with a host: it deploys plug-ins, prints their process numbers, and waits.
+// beHost is a process with a host: it deploys plug-ins, prints their process IDs, and waits.
 func beHost(dir string) {
 	h, err := stubhost.New(stubhost.Options{Dir: dir, Users: usersOfTests(),
 		Message: func(context.Context, message.URL, message.Message) error { return nil },

@@ -19,13 +19,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// misfit speaks the wire by hand and uses up whatever it can.
+// misfit speaks the link's protocol without the sdk and uses up whatever it can.
 type misfit struct {
 	linkpb.UnimplementedPluginServer
 	name string
 }
 
-const someDoors = 200_000 // refused ones that a misfit asks for
+const someDoors = 200_000 // doors that a misfit asks for and that are refused
 
 func (p misfit) Link(s grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
 	send := func(f *linkpb.Frame) error { return s.Send(&linkpb.Batch{Frames: []*linkpb.Frame{f}}) }
@@ -107,7 +107,7 @@ func (p misfit) misbehave(instance uint32, start *linkpb.Start, send func(*linkp
 	return nil
 }
 
-// deployMisfit deploys one of them beside a good plug-in, and waits until it is punished for what the error tells.
+// deployMisfit deploys a misfit beside a good plug-in, and waits until it is killed for the reason says.
 func (c *core) deployMisfit(name, says string) stubhost.PluginState {
 	c.t.Helper()
 	good := stubURL("good")

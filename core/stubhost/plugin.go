@@ -28,7 +28,7 @@ type plugin struct {
 	notBefore  time.Time
 	crashes    int
 	lastErr    error
-	loggedUser string // the user that it runs under, as the log said last
+	loggedUser string // the user that the log has named last
 }
 
 // attempt is one start of the process. Any number of instances may wait for it.

@@ -25,7 +25,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// The test binary is the plug-in too: started by a host it behaves as the name says that it is started under.
+// The test binary is also the plug-in: if a host has started it, it behaves as the name of its executable says.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && special(os.Args[1:]) {
 		return
@@ -58,7 +58,7 @@ func bePlugin(name string) {
 	case "elsewhere":
 		fmt.Println("1|1|tcp|127.0.0.1:1|grpc|")
 		time.Sleep(time.Minute)
-	case "deaf": // a good handshake, and nobody who answers behind the socket
+	case "deaf": // a good handshake, but no server behind the socket
 		if _, err := net.Listen("unix", os.Getenv("PLUGIN_UNIX_SOCKET_DIR")+"/plugin1"); err != nil {
 			panic(err)
 		}
@@ -97,7 +97,7 @@ func bePlugin(name string) {
 	}
 }
 
-// outlaw speaks the wire by hand and breaks its rules: it sends more than the window.
+// outlaw speaks the link's protocol without the sdk and breaks its rules: it sends more than the window.
 type outlaw struct {
 	linkpb.UnimplementedPluginServer
 }
@@ -124,7 +124,8 @@ func (outlaw) Link(s grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error
 	}
 }
 
-// foreign speaks the wire by hand, as a plug-in in another language does, and takes no profiles; the flood's never ends.
+// foreign speaks the link's protocol without the sdk, as a plug-in in another language does, and has no profiles; flood's
+// profile never ends.
 type foreign struct {
 	linkpb.UnimplementedPluginServer
 	name string
@@ -168,7 +169,7 @@ func (stubborn) Run(_ context.Context, bus message.Bus, s sdk.Start) error {
 	select {}
 }
 
-// exclusive is an echo that holds a port of its configuration.
+// exclusive is an echo that listens at a port of its configuration.
 type exclusive struct{ echo }
 
 func (e exclusive) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
@@ -184,7 +185,7 @@ func (e exclusive) Run(ctx context.Context, bus message.Bus, s sdk.Start) error 
 	return e.echo.Run(ctx, bus, s)
 }
 
-// echo is a stub that sends frames and messages back, and does what execute messages say.
+// echo is a stub that sends frames and messages back, and does what execute messages order.
 type echo struct{}
 
 func (echo) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
@@ -224,7 +225,7 @@ func (echo) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
 			}
 			_ = bus.Post(hctx, m.Respond(200, pid))
 			return
-		case "child": // a process that would outlive its parent, and holds its pipes
+		case "child": // it would outlive its parent, and holds its pipes
 			cmd := exec.Command("/bin/sleep", "300")
 			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 			if err := cmd.Start(); err != nil {
@@ -265,7 +266,7 @@ func (echo) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
 	}
 }
 
-// serveDoor echoes; "sink" sends back the last frame of a benchmark only, "deaf" receives nothing.
+// serveDoor sends frames back; "sink" only the last frame of a benchmark, "deaf" receives nothing.
 func serveDoor(ctx context.Context, door sdk.Door, how string) {
 	for how == "sink" {
 		frames, err := door.Recv(ctx)

@@ -33,7 +33,7 @@ func TestProfile(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", kind, len(data), err)
 		}
 	}
-	// What nobody waits for any more makes place for the next.
+	// A profile that no caller waits for any more makes room for the next one.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := h.Profile(ctx, "echo", profile.CPU, profile.MaxSeconds); !errors.Is(err, context.DeadlineExceeded) {
@@ -53,7 +53,7 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// A plug-in that takes no profiles says so, and one that sends without end is not listened to; both go on.
+// A plug-in that has no profiles says so, and one that sends without end is cut off; both go on.
 func TestProfileOfAStranger(t *testing.T) {
 	for name, want := range map[string]error{"foreign": link.ErrNoProfiles, "flood": profile.ErrTooLarge} {
 		t.Run(name, func(t *testing.T) {

@@ -16,11 +16,11 @@ import (
 // drainLook is the interval at which drain checks whether the old process is still needed.
 const drainLook = 20 * time.Millisecond
 
-// Reloaded is how a reload went.
+// Reloaded says how a reload went.
 type Reloaded struct {
-	// Running says that a process was replaced. Where none ran, the executable is used from the next start on.
+	// Running says that a process was replaced. If none ran, the executable is used from the next start on.
 	Running            bool
-	OldVersion         string // as the processes say
+	OldVersion         string // as the process says itself
 	NewVersion         string
 	OldPID, NewPID     int
 	Moved              []message.URL // the stubs whose new run has taken over from the old one, by URL
@@ -185,8 +185,8 @@ func (h *Host) handOver(ctx context.Context, p *plugin, old, proc *process.Proce
 	return moved, err
 }
 
-// drain waits until nothing runs in the old process any more, or Options.Drain is over. Others undeploy Requesters that they
-// have replaced; drain ends a Handler when its last connection is closed.
+// drain waits until nothing runs in the old process any more, or Options.Drain is over. The deployer undeploys Requesters
+// that it has replaced; drain ends a Handler when its last connection is closed.
 func (h *Host) drain(ctx context.Context, p *plugin, old *process.Process) {
 	late := time.NewTimer(p.launcher.o.Drain)
 	defer late.Stop()

@@ -27,7 +27,7 @@ const (
 	peerY = "hyperty-runtime://example.com/y"
 )
 
-// upgrade is the plug-in of the name with another executable, which does the same.
+// upgrade is the plug-in of that name with another executable that does the same.
 func upgrade(t testing.TB, name string) stubhost.Plugin {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "new")
@@ -65,13 +65,13 @@ func (c *core) deployAs(plugin stubhost.Plugin, url message.URL, role sdk.Role, 
 	c.until("the stub to be created", func() bool { return c.started(url) > before })
 }
 
-// says has the run of a Handler that knows the peer post a status of it.
+// says makes the run of a Handler that has the peer post a status of it.
 func (c *core) says(stub message.URL, peer, value string) {
 	c.t.Helper()
 	c.tell(stub, map[string]any{"method": "status", "resource": peer, "value": value, "params": []string{peer}})
 }
 
-// reload starts a reload and returns when the stubs have moved; the outcome comes later.
+// reload starts a reload and returns when the stubs have moved; its result comes later.
 func (c *core) reload(p stubhost.Plugin) (moved []message.URL, outcome chan stubhost.Reloaded) {
 	c.t.Helper()
 	handed := make(chan []message.URL, 1)
@@ -92,7 +92,7 @@ func (c *core) reload(p stubhost.Plugin) (moved []message.URL, outcome chan stub
 	return moved, outcome
 }
 
-// The stubs with a fixed address are in the new process at once; the connections of the old one go on until they are
+// The stubs with a fixed address are in the new process at once; the connections of the old process go on until they are
 // closed; then the old process ends.
 func TestReload(t *testing.T) {
 	c := newCore(t, quick)
@@ -123,7 +123,7 @@ func TestReload(t *testing.T) {
 	if pid, _ := c.pid(again); pid == old {
 		t.Error("a new instance was started in the old process")
 	}
-	// Peer Y has a connection in the new process before the old one is closed: of that one nothing is told.
+	// Peer Y has a connection in the new process before the old one is closed: the end of the old one is not reported.
 	c.tell(handler, map[string]any{"method": "status", "resource": peerY, "value": "live"})
 	c.tell(handler, map[string]any{"method": "status", "resource": peerY, "value": "disconnected", "params": []string{peerX}})
 	c.says(handler, peerX, "disconnected")
@@ -164,7 +164,7 @@ func outlast(t testing.TB) <-chan struct{} {
 	return late
 }
 
-// What cannot replace the old process leaves it alone.
+// A process that cannot replace the old one leaves it undisturbed.
 func TestReloadThatFailsLeavesTheOldProcess(t *testing.T) {
 	t.Parallel()
 	changed := upgrade(t, "echo")
@@ -230,7 +230,7 @@ func TestReloadThatFailsLeavesTheOldProcess(t *testing.T) {
 	}
 }
 
-// What does not leave the old process in time is started again in the new one, as after a crash.
+// Stubs that do not leave the old process in time are started again in the new one, as after a crash.
 func TestReloadCutsWhatDoesNotMove(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"time is over", "kill -9"} {
@@ -298,7 +298,7 @@ func TestReloadOfWhatDoesNotRun(t *testing.T) {
 	}
 }
 
-// A second reload waits for nobody, and the end of the host for none.
+// A second reload is refused without waiting, and the host's end does not wait for a reload.
 func TestCloseWhileReloading(t *testing.T) {
 	c := newCore(t, func(o *stubhost.Options) { quick(o); o.Drain = time.Minute })
 	requester := stubURL("r")

@@ -17,7 +17,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// confined skips where the kernel confines nobody.
+// confined skips the test if the kernel cannot confine processes.
 func confined(t *testing.T) {
 	t.Helper()
 	if _, err := sandbox.Available(); err != nil {
@@ -25,14 +25,14 @@ func confined(t *testing.T) {
 	}
 }
 
-// target makes what a hostile plug-in attacks.
+// target makes the files and processes that a hostile plug-in attacks.
 func target(t *testing.T) (t1 targets, hostDir string) {
 	dir := t.TempDir()
 	key := filepath.Join(dir, "key")
 	if err := os.WriteFile(key, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	abstract := "@protofly-test-" + strconv.Itoa(os.Getpid()) + t.Name() // another run of the tests may go on beside this one
+	abstract := "@protofly-test-" + strconv.Itoa(os.Getpid()) + t.Name() // other runs of the tests may go on at the same time
 	l, err := net.Listen("unix", abstract)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func target(t *testing.T) (t1 targets, hostDir string) {
 	return targets{Key: key, Others: filepath.Join(dir, "h", "s"), Outside: dir, Runtime: os.Getpid(), Abstract: abstract}, filepath.Join(dir, "h")
 }
 
-// serveOthers is a runtime's API: it says something to whoever connects and is no plug-in.
+// serveOthers serves a runtime's API, and answers every process that is not a plug-in.
 func (c *core) serveOthers() (socket string) {
 	socket = filepath.Join(c.t.TempDir(), "api")
 	l, err := net.Listen("unix", socket)
@@ -129,7 +129,7 @@ func TestConfinedPluginDoesItsWork(t *testing.T) {
 	}
 }
 
-// What a plug-in connects to the runtime by is known for it.
+// The host knows the processes of its plug-ins, and those that these have started.
 func TestHostKnowsItsOwn(t *testing.T) {
 	c := newCore(t, nil)
 	a := stubURL("a")

@@ -17,7 +17,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// uid is the user that a stub's process really runs under.
+// uid is the real user ID of a stub's process.
 func (c *core) uid(stub string) int {
 	c.t.Helper()
 	pid, _ := c.pid(stubURL(stub))
@@ -30,7 +30,7 @@ func (c *core) uid(stub string) int {
 	return 0
 }
 
-// shown is what the status says of a plug-in's user.
+// shown is the text of the status about a plug-in's user.
 func (c *core) shown(plugin string) string {
 	for _, p := range c.host.Plugins() {
 		if p.Name == plugin {
@@ -52,7 +52,7 @@ func (c *core) deployReading(plugin, stub string, paths ...string) error {
 	return err
 }
 
-// openFolder is a folder that every user reaches.
+// openFolder is a folder that every user can enter.
 func openFolder(t *testing.T) string {
 	t.Helper()
 	dir := must(os.MkdirTemp("/tmp", "u"))
@@ -63,7 +63,7 @@ func openFolder(t *testing.T) string {
 	return dir
 }
 
-// Without any word of the operator a plug-in that loses nothing has a user of its own.
+// Without any configuration a plug-in that loses no file runs under a user of its own.
 func TestWhoLosesNothingHasAUser(t *testing.T) {
 	separable(t)
 	dir := openFolder(t)
@@ -87,7 +87,7 @@ func TestWhoLosesNothingHasAUser(t *testing.T) {
 		t.Errorf("it could not %s", failed)
 	}
 	if _, err := sandbox.Available(); err != nil {
-		return // there root could read what is somebody else's
+		return // in such a container root could read files of other users
 	}
 	if err := c.deployReading("other", "b", owned); err != nil {
 		t.Fatal(err)
@@ -97,14 +97,14 @@ func TestWhoLosesNothingHasAUser(t *testing.T) {
 	}
 }
 
-// A plug-in that would lose what its configuration names runs as before, and the status says which file that is and what
-// to do. When that is done and it is reloaded, it has a user of its own.
+// A plug-in that would lose a file that its configuration names runs as before, and the status says which file that is and
+// what to do. When that is done and it is reloaded, it has a user of its own.
 func TestWhoWouldLoseAFileRunsAsBefore(t *testing.T) {
 	separable(t)
 	for name, f := range map[string]struct {
 		files map[string]os.FileMode // by path; folders end in a slash
 		named string
-		says  string // % is the user
+		says  string // % stands for the user
 	}{
 		"a file":           {map[string]os.FileMode{"token": 0o600}, "token", "user % cannot read DIR/token: chgrp % DIR/token && chmod g+r DIR/token"},
 		"a closed folder":  {map[string]os.FileMode{"certs/": 0o700}, "certs", "user % cannot list DIR/certs: chgrp % DIR/certs && chmod g+rx DIR/certs"},
@@ -154,10 +154,10 @@ func TestWhoWouldLoseAFileRunsAsBefore(t *testing.T) {
 	}
 }
 
-// make0 makes files of root's.
+// make0 makes files that belong to root.
 func make0(t *testing.T, dir string, files map[string]os.FileMode) {
 	t.Helper()
-	for range 3 { // folders before what is in them
+	for range 3 { // so that folders are made before the files in them
 		for name, mode := range files {
 			path, group, _ := strings.Cut(name, ":")
 			path, target, link := strings.Cut(path, "@")
@@ -181,7 +181,7 @@ func make0(t *testing.T, dir string, files map[string]os.FileMode) {
 	}
 }
 
-// crashAndReturn has the stub's process end, and waits for the next.
+// crashAndReturn crashes the stub's process, and waits for the next one.
 func (c *core) crashAndReturn(stub string) {
 	c.t.Helper()
 	c.mu.Lock()
@@ -191,7 +191,7 @@ func (c *core) crashAndReturn(stub string) {
 	c.until("it to be started again", func() bool { return c.started(stubURL(stub)) > before })
 }
 
-// Without a sandbox a plug-in could have read whatever its configuration names: it is looked at too.
+// Without a sandbox a plug-in can read whatever its configuration names, so that is checked too.
 func TestWhoWouldLoseAFileWithoutASandbox(t *testing.T) {
 	separable(t)
 	dir := openFolder(t)
@@ -209,7 +209,7 @@ func TestWhoWouldLoseAFileWithoutASandbox(t *testing.T) {
 	}
 }
 
-// Where it has to be so, a plug-in that would lose a file is refused, with what to do.
+// If users are required, a plug-in that would lose a file is refused, with an error that says what to do.
 func TestWhoWouldLoseAFileIsRefusedWhereItMustNot(t *testing.T) {
 	separable(t)
 	dir := openFolder(t)
@@ -226,7 +226,8 @@ func TestWhoWouldLoseAFileIsRefusedWhereItMustNot(t *testing.T) {
 	}
 }
 
-// A program that others cannot reach runs all the same: under a user of its own, unless what runs it is out of reach.
+// A program in a folder that others cannot enter runs all the same: under a user of its own, unless its interpreter is in
+// such a folder.
 func TestProgramsThatOthersDoNotReach(t *testing.T) {
 	separable(t)
 	dir := openFolder(t)
@@ -256,7 +257,7 @@ func TestProgramsThatOthersDoNotReach(t *testing.T) {
 	}
 }
 
-// Where the system refuses to start a process as its user, which nobody can know before, it is started as before.
+// If the system refuses to start a process under its user, which nothing shows before, it is started as before.
 func TestSystemRefusesAUser(t *testing.T) {
 	separable(t)
 	c := newCore(t, usual)
@@ -274,7 +275,7 @@ func TestSystemRefusesAUser(t *testing.T) {
 	}
 }
 
-// A host works in the folder of one that was killed, whose plug-ins ran as root, or under users of their own.
+// A host works in the folder of a killed one, whose plug-ins ran as root, or under users of their own.
 func TestHostsWithAndWithoutUsers(t *testing.T) {
 	separable(t)
 	dir := filepath.Join(t.TempDir(), "h")
@@ -286,7 +287,7 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(out)
-		for range hostsPlugins { // which run
+		for range hostsPlugins { // those that run
 			lines.Scan()
 		}
 		pid := must(strconv.Atoi(strings.TrimSpace(lines.Text())))
@@ -297,7 +298,7 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 		if len(elsewhere) == 0 && users != "" {
 			t.Error("its plug-ins have had no users")
 		}
-		for _, program := range must(filepath.Glob(filepath.Join(dir, "bin", "*"))) { // as an earlier version had it
+		for _, program := range must(filepath.Glob(filepath.Join(dir, "bin", "*"))) { // with the mode that an earlier version set
 			if err := os.Chmod(program, 0o500); err != nil {
 				t.Fatal(err)
 			}
@@ -327,10 +328,10 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 	}
 }
 
-// inNamespace is the environment variable that has a test know that it is in a user namespace.
+// inNamespace is the environment variable that tells a test that it is in a user namespace.
 const inNamespace = "IN_A_USER_NAMESPACE"
 
-// Root of a user namespace that has no other IDs, as of a container of a user who is not root, goes on as before.
+// Root of a user namespace without other IDs, as of a container of a user who is not root, runs plug-ins as before.
 func TestNamespaceWithoutTheIDs(t *testing.T) {
 	if os.Getenv(inNamespace) != "" {
 		c := newCore(t, usual)

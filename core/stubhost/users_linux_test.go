@@ -18,7 +18,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// separable skips where plug-ins cannot have users of their own.
+// separable skips the test if plug-ins cannot have users of their own.
 func separable(t *testing.T) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "")
@@ -34,13 +34,13 @@ func separable(t *testing.T) {
 	}
 }
 
-// separated gives a host's plug-ins users of their own, whatever they lose by it.
+// separated requires that the plug-ins of a host have users of their own, whatever they lose by it.
 func separated(o *stubhost.Options) { o.Users = sandbox.Users{Mode: sandbox.Required} }
 
-// usual has a host's plug-ins run as where nothing is configured.
+// usual sets the defaults for the users of plug-ins.
 func usual(o *stubhost.Options) { o.Users = sandbox.Users{} }
 
-// reachable has everybody reach a folder of a test: that what is in it cannot be read is due to its own mode.
+// reachable lets every user enter a folder of a test: files in it are protected by their own modes only.
 func reachable(t *testing.T, dir string) {
 	t.Helper()
 	for _, d := range []string{dir, filepath.Dir(dir)} {
@@ -50,7 +50,7 @@ func reachable(t *testing.T, dir string) {
 	}
 }
 
-// user is the user ID of a plug-in, and whether it is of the range.
+// user is the user ID of a plug-in, and the status's text about it.
 func (c *core) user(name string) (id int, text string) {
 	c.t.Helper()
 	for _, p := range c.host.Plugins() {
@@ -83,11 +83,11 @@ func (c *core) home(stub string) string {
 	return ""
 }
 
-// unsandboxed is what a plug-in may that has a user of its own, and no sandbox.
+// unsandboxed is what a plug-in can do that has a user of its own and no sandbox.
 var unsandboxed = []string{"read cmdline of the runtime", "list the processes", "write to /tmp", "connect to an abstract socket",
 	"start a process in a user namespace", "make a namespace"}
 
-// Without the sandbox a plug-in's user keeps it from what is the runtime's, and from what is another plug-in's.
+// Without the sandbox a plug-in's user protects the files of the runtime, and those of other plug-ins.
 func TestPluginsHaveUsersOfTheirOwn(t *testing.T) {
 	separable(t)
 	at, dir := target(t)
@@ -138,7 +138,7 @@ func TestPluginsHaveUsersOfTheirOwn(t *testing.T) {
 	}
 }
 
-// What holds for plug-ins of this process's user holds for those with users of their own.
+// The other tests also pass with plug-ins that have users of their own.
 func TestUsersChangeNothingElse(t *testing.T) {
 	separable(t)
 	tests := []string{"TestCloseKeepsItsTime", "TestDaemonIsNoPlugin", "TestHostKilledLeavesNoOrphans", "TestHostKnowsItsOwn", "TestNextHostEndsWhatIsLeft", "TestOrphansEndWithTheirPlugin",
@@ -147,7 +147,7 @@ func TestUsersChangeNothingElse(t *testing.T) {
 		tests = append(tests, "TestPluginReachesNothingThatIsNotItsOwn", "TestSandboxHoldsAfterRestart", "TestSharedExecutable")
 	}
 	cmd := exec.Command(self(), "-test.count=1", "-test.v", "-test.run=^(TestReaper|"+strings.Join(tests, "|")+")$")
-	dir := must(os.MkdirTemp("/tmp", "u")) // hosts that are killed leave their folders
+	dir := must(os.MkdirTemp("/tmp", "u")) // killed hosts leave their folders behind
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestUsersChangeNothingElse(t *testing.T) {
 	}
 }
 
-// Where plug-ins cannot have users of their own they run all the same, and status and log say why; unless they must have them.
+// If plug-ins cannot have users of their own they run all the same, and status and log say why; unless they must have them.
 func TestNoUsersOfTheirOwn(t *testing.T) {
 	for name, c := range map[string]struct {
 		mode     os.FileMode

@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Preamble is what both sides say first on an application's connection. A connection that begins otherwise is gRPC's.
+// Preamble is what both sides send first on an application's connection. A connection that begins otherwise is gRPC's.
 const Preamble = "protofly app\r\n\x00\xff"
 
 // Kind is what a record is.
@@ -52,6 +52,12 @@ func AppendControl(b []byte, f proto.Message) []byte {
 // AppendMessage appends a record with a message of, or for, the hyperty ref. size is that of the message's binary form.
 // track, of a post, says that an Outcome is wanted.
 func AppendMessage(b []byte, ref uint32, track bool, m *message.Message) (out []byte, size int) {
+	b, size = appendHead(b, ref, track, m)
+	return append(b, m.Body...), size
+}
+
+// appendHead is [AppendMessage] but for the bytes of the body, which end the record.
+func appendHead(b []byte, ref uint32, track bool, m *message.Message) (out []byte, size int) {
 	at := len(b)
 	b = append(b, 0, 0, 0, 0, byte(Carried))
 	b = binary.LittleEndian.AppendUint32(b, ref)
@@ -60,11 +66,13 @@ func AppendMessage(b []byte, ref uint32, track bool, m *message.Message) (out []
 	} else {
 		b = append(b, 0)
 	}
-	b = m.AppendBinary(b)
-	return seal(b, at), len(b) - at - recordHead - carriedHead
+	b = m.AppendOwnHead(m.AppendRouting(b))
+	size = len(b) + len(m.Body) - at
+	binary.LittleEndian.PutUint32(b[at:], uint32(size-4))
+	return b, size - recordHead - carriedHead
 }
 
-// seal writes the length of the record that begins at at.
+// seal writes the length of the record that begins at at and ends with b.
 func seal(b []byte, at int) []byte {
 	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
@@ -179,7 +187,7 @@ type Record struct {
 // Memory of a [Reader].
 const (
 	readBuffer = 64 << 10
-	blockSize  = Unit // what a short message may keep alive is no more than what it costs of the window
+	blockSize  = Unit // a short message keeps no more memory alive than it costs of the window
 	ownSize    = blockSize / 4
 )
 
@@ -187,20 +195,20 @@ const (
 type Reader struct {
 	r     *bufio.Reader
 	block []byte // what is left of the memory for messages
-	other []byte // the data of the last record that was no message
+	other []byte // the data of the last record that was not a message
 }
 
 // NewReader makes a Reader of a stream.
 func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, readBuffer)} }
 
-// Preamble reads the other side's first words. It is false where they are not [Preamble].
+// Preamble reads the other side's preamble. It returns false if that is not [Preamble].
 func (r *Reader) Preamble() (bool, error) {
 	var text [len(Preamble)]byte
 	_, err := io.ReadFull(r.r, text[:])
 	return string(text[:]) == Preamble, err
 }
 
-// More tells whether more was read already, at least the beginning of a record.
+// More tells whether more has been read already, at least the beginning of a record.
 func (r *Reader) More() bool { return r.r.Buffered() > 0 }
 
 // Next reads the next record. The error is that of the stream, io.EOF at its end, or wraps [ErrRecord].
@@ -243,7 +251,7 @@ func (r *Reader) Next() (Record, error) {
 	return rec, cut(err)
 }
 
-// memory is n bytes that nobody else has.
+// memory returns n bytes that no other record uses.
 func (r *Reader) memory(n int) []byte {
 	if n > ownSize {
 		return make([]byte, n)

@@ -22,7 +22,7 @@ func letter(size int) message.Message {
 		Body: []byte(`{"value":"` + strings.Repeat("x", size) + `"}`)}
 }
 
-// What a queue writes a reader reads, whatever the sizes, and what is undone is not there.
+// A reader reads what a queue writes, whatever the sizes, without what was undone.
 func TestQueueAndReader(t *testing.T) {
 	var q, more Queue
 	sizes := []int{0, 1, 100, ownSize, blockSize, usualBuffer, 1, message.MaxBody - 20, 3}
@@ -65,7 +65,7 @@ func TestQueueAndReader(t *testing.T) {
 		}
 		kept = append(kept, rec)
 	}
-	for n, size := range sizes { // after all were read: each has memory of its own
+	for n, size := range sizes { // after all were read, since each has memory of its own
 		m := letter(size)
 		if rec := kept[n]; rec.Kind != Carried || rec.Ref != uint32(n+1) || rec.Track != (n%2 == 1) || !bytes.Equal(rec.Data, m.AppendBinary(nil)) {
 			t.Errorf("message %d: kind %d, reference %d, %d bytes", n, rec.Kind, rec.Ref, len(rec.Data))
@@ -85,7 +85,7 @@ func TestQueueAndReader(t *testing.T) {
 	}
 }
 
-// Whatever comes, a reader spends no more memory than it may, and what it reads can be written again.
+// Whatever comes, a reader keeps to its limit of memory, and what it reads can be written again.
 func FuzzRecords(f *testing.F) {
 	m := letter(20)
 	post, _ := AppendMessage(nil, 3, true, &m)

@@ -66,7 +66,7 @@ func (s *source) read(t *testing.T, text string) {
 	}
 }
 
-// All that is written is read, in its order, whether the reader polls or sleeps.
+// All that is written is read, in order, whether the reader polls or sleeps.
 func TestRead(t *testing.T) {
 	for _, limit := range []time.Duration{0, Usual, Longest} {
 		t.Run(limit.String(), func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// streaming has the process carry a stream from now on, or none, for an hour.
+// streaming makes the process look as if it carried a stream, or none, for an hour from now on.
 func streaming(is bool) {
 	process.mu.Lock()
 	defer process.mu.Unlock()
@@ -93,7 +93,7 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 	if !canYield {
 		t.Skip("nobody looks on this system")
 	}
-	s := newSource(t, time.Hour) // which no machine takes for nothing to come
+	s := newSource(t, time.Hour) // a limit that is never reached
 	if s.shouldPoll(time.Now()) {
 		t.Fatal("looks before anything came")
 	}
@@ -118,7 +118,7 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 		}
 	}
 	s.tries = 0
-	for !s.poll(s.fd, time.Now(), s.try) { // where others had the processor it ends
+	for !s.poll(s.fd, time.Now(), s.try) { // it ends if others needed the processor
 	}
 	if s.tries < 3 || turns != s.tries || string(s.b[:s.n]) != "x" {
 		t.Errorf("looked %d times, yielded %d times, and found %q", s.tries, turns, s.b[:s.n])
@@ -135,11 +135,11 @@ func TestSleepsInStreams(t *testing.T) {
 		after  time.Duration
 		stream bool
 	}{
-		{1 << 20, window / 2, false}, // too early to tell
+		{1 << 20, window / 2, false}, // too early to measure
 		{0, window / 2, true},
 		{0, window / 2, true},
 		{100, window / 2, false},
-		{stream / 1000, window, false}, // just not more
+		{stream / 1000, window, false}, // exactly the limit
 		{stream/1000 + 1, window, true},
 		{stream, 2 * time.Second, false},
 	} {
@@ -158,7 +158,7 @@ func TestLooksForOthers(t *testing.T) {
 	}
 	a, b := newSource(t, time.Hour), newSource(t, time.Hour)
 	a.yield = func() {
-		if a.tries > 1000 { // it would look for an hour
+		if a.tries > 1000 { // else it would poll for an hour
 			_, _ = a.write.WriteString("x")
 		}
 	}
@@ -272,7 +272,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// BenchmarkPingPong is a round trip between two goroutines over pipes, of which one sleeps and one looks.
+// BenchmarkPingPong is a round trip between two goroutines over pipes, of which one sleeps and one polls.
 func BenchmarkPingPong(b *testing.B) {
 	for _, limit := range []time.Duration{0, Usual} {
 		b.Run(limit.String(), func(b *testing.B) {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-const turn = time.Microsecond // of the others, where they need little
+const turn = time.Microsecond // of others that need little time
 
-// vain polls from a time on while nothing comes, and returns how often the Waiter yielded.
+// vain polls from a time on without input, and returns how often the Waiter yielded.
 func (p *pace) vain(now time.Time, limit time.Duration) (turns int) {
 	for began := now; ; {
 		before := now
@@ -61,8 +61,8 @@ func TestSleepsAfterLookingInVain(t *testing.T) {
 	}
 }
 
-// A Waiter that does not get the processor back soon sleeps for a while, then polls again: the longer, the more often that
-// happened lately.
+// A Waiter that does not get the processor back soon sleeps for a while, then polls again. The more often that has happened
+// lately, the longer it sleeps.
 func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
 	p := pace{soon: true}
 	now := time.Unix(1000, 0)

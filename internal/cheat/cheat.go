@@ -14,12 +14,12 @@ import (
 // Options are the settings of a cheating program, as JSON or flags.
 type Options struct {
 	Seed    uint64 `json:"seed"`
-	Percent int    `json:"percent"` // of the chances are used
+	Percent int    `json:"percent"` // the percentage of chances that are used
 	Always  bool   `json:"always"`  // without the honest part of each second
 	Record  string `json:"record"`  // the file for all bytes that are seen; required
 	Report  string `json:"report"`  // the file for the counts, a [Report]; required
 
-	// Who there is to pretend to be: addresses of applications, those of the test's victims first.
+	// Names are the addresses that the program may pretend to have: of applications, first of the test's victims.
 	Names []string `json:"names"`
 }
 
@@ -29,7 +29,7 @@ type Report struct {
 	Breaches map[string]uint64 `json:"breaches"` // tries that have succeeded as far as the cheating program can tell
 }
 
-// ReadReport reads what a cheating program has reported; a file that is not there yet is an empty report.
+// ReadReport reads the report of a cheating program; if the file does not exist yet, it is empty.
 func ReadReport(file string) (r Report, err error) {
 	text, err := os.ReadFile(file)
 	if os.IsNotExist(err) {
@@ -49,7 +49,7 @@ func (r Report) Total() (n uint64) {
 	return n
 }
 
-// Cheat is one program's. Its methods may be called from any goroutine.
+// Cheat is the state of one cheating program. Its methods may be called from any goroutine.
 type Cheat struct {
 	o      Options
 	record *os.File
@@ -72,7 +72,7 @@ const (
 	honesty     = 300 * time.Millisecond // for so long, nothing is done
 )
 
-// New opens the files. An earlier process's are gone on with.
+// New opens the files, and continues those of an earlier process.
 func New(o Options) (*Cheat, error) {
 	if o.Record == "" || o.Report == "" || o.Percent < 0 || o.Percent > 100 {
 		return nil, fmt.Errorf("cheat: want a record, a report and a percentage, not %+v", o)
@@ -93,7 +93,7 @@ func New(o Options) (*Cheat, error) {
 	return c, nil
 }
 
-// Names is who there is to pretend to be.
+// Names returns [Options].Names.
 func (c *Cheat) Names() []string { return c.o.Names }
 
 // Saw adds to the record.
@@ -126,7 +126,7 @@ func (c *Cheat) Breach(kind string) {
 	c.mu.Unlock()
 }
 
-// Now tells whether this chance is to be used.
+// Now tells whether to use this chance.
 func (c *Cheat) Now() bool {
 	if !c.o.Always && time.Now().UnixNano()%int64(period) < int64(honesty) {
 		return false
@@ -141,7 +141,7 @@ func (c *Cheat) IntN(n int) int {
 	return c.random.IntN(n)
 }
 
-// Bytes are n random ones.
+// Bytes returns n random bytes.
 func (c *Cheat) Bytes(n int) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,14 +24,14 @@ func start(t *testing.T, percent int) (*Cheat, Options) {
 	return c, o
 }
 
-// frame is one that looks like a session's.
+// frame makes a frame that looks like a session's.
 func frame(counter uint64) []byte {
 	f := append([]byte{2, 2}, bytes.Repeat([]byte{7}, 20)...)
 	f = binary.BigEndian.AppendUint64(f, counter)
 	return append(f, bytes.Repeat([]byte{9}, 100)...)
 }
 
-// Every trick is played, each is counted, and what was seen is on record.
+// Every trick is played and counted, and what was seen is on record.
 func TestEveryTrick(t *testing.T) {
 	c, o := start(t, 100)
 	w := c.Way()
@@ -71,7 +71,7 @@ func TestEveryTrick(t *testing.T) {
 	}
 }
 
-// Without a percentage nothing is done.
+// With a percentage of 0 nothing is done.
 func TestHonest(t *testing.T) {
 	c, o := start(t, 0)
 	w := c.Way()
@@ -99,7 +99,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// What a cheat carries is of any length.
+// A cheat carries frames of any length.
 func TestShortFrames(t *testing.T) {
 	c, _ := start(t, 100)
 	defer c.Close()

@@ -7,10 +7,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Mark is in every message that a cheat invents: who finds it in a message that was delivered knows what has happened.
+// Mark is in every message that a cheat invents: a test that finds it in a delivered message knows that the message was forged.
 const Mark = "forged by a cheat"
 
-// Forgery is a message of one of the names to another, which neither has sent.
+// Forgery makes a message from one of the names to another, which nobody has sent.
 func (c *Cheat) Forgery() message.Message {
 	from, to := message.URL("hyperty://example.com/nobody"), message.URL("hyperty://example.com/anybody")
 	if n := len(c.o.Names); n > 0 {

@@ -6,15 +6,15 @@ import (
 	"sync"
 )
 
-// Way is frames in one direction between two runtimes. It knows of them that they begin with a head, which is not
-// secret: version, kind, the incarnations of sender and receiver, and for all kinds but the first epoch and counter
-// (core/session/PROTOCOL.md).
+// Way has the frames in one direction between two runtimes. It knows that they begin with a head, which is not
+// encrypted: version, kind, the incarnations of sender and receiver, and for all kinds but the first epoch and
+// counter (core/session/PROTOCOL.md).
 type Way struct {
 	c *Cheat
 
 	mu   sync.Mutex
-	old  [][]byte // frames of before
-	held []byte   // one that is overtaken
+	old  [][]byte // earlier frames
+	held []byte   // a frame that others overtake
 }
 
 // The head of a frame, and what follows it in sealed ones.
@@ -31,8 +31,8 @@ func (c *Cheat) Way() *Way { return &Way{c: c} }
 // tricks are the kinds of cheats with frames.
 var tricks = [...]string{"alter", "alter head", "truncate", "drop", "replay", "reorder", "stitch", "inject", "forge frame"}
 
-// Pass takes a frame that is to be carried, and returns those that are carried in its place. What it returns does not
-// alias frame where it is not frame itself.
+// Pass takes a frame that is to be carried, and returns those to carry in its place: frame itself, or others that do not alias
+// it.
 func (w *Way) Pass(frame []byte) (out [][]byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -61,7 +61,7 @@ func (w *Way) keep(frame []byte) {
 	w.old[w.c.IntN(maxOld)] = bytes.Clone(frame)
 }
 
-// play plays a trick; done is false where the frame does not allow it.
+// play plays a trick; done is false if the frame does not allow it.
 func (w *Way) play(trick string, frame []byte) (out [][]byte, done bool) {
 	if len(frame) < headSize {
 		return nil, false
@@ -115,8 +115,7 @@ func (w *Way) flip(b []byte) {
 	}
 }
 
-// forge makes a frame of the own under the head of another: with the next counters, a message in clear, and a tag that
-// is a guess.
+// forge makes a frame with the head of another one, the next counters, an unencrypted message, and a guessed tag.
 func (w *Way) forge(frame []byte) []byte {
 	if len(frame) <= sealedHead || frame[1] == hello {
 		return nil

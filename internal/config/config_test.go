@@ -81,7 +81,7 @@ func load(t testing.TB, from Sources) (exampleConfig, *Values) {
 	return c, v
 }
 
-// mistaken loads what has to be refused, and wants each of the words in the error.
+// mistaken loads a configuration that has to be refused, and wants each of the words in the error.
 func mistaken(t *testing.T, from Sources, words ...string) {
 	t.Helper()
 	_, err := example().Load(from)
@@ -199,7 +199,7 @@ func TestWrongValues(t *testing.T) {
 	mistaken(t, Sources{File: file(t, "level: info\n")}, "config: name: it is required")
 }
 
-// What has no right type may be a secret in a wrong place, and is not shown.
+// A value of the wrong type may be a secret in the wrong place, and is not shown.
 func TestErrorsShowNoSecrets(t *testing.T) {
 	for text, variable := range map[string]string{"pin: hunter2": "", "pin: [hunter2]": "", "cluster: [hunter2]": "", "servers: [{password: [hunter2]}]": "", "": "EXAMPLE_PIN=hunter2",
 		"cluster: *hunter2": "", "parts: {other: {password: *hunter2}}": "", "#": "EXAMPLE_PARTS__OTHER__PASSWORD=*hunter2", "# ": "EXAMPLE_PEERS=[*hunter2]"} {
@@ -210,7 +210,7 @@ func TestErrorsShowNoSecrets(t *testing.T) {
 	}
 }
 
-// A file that is no configuration is an error that says why, in bounded time and memory.
+// A file that is not a configuration gives an error that says why, in bounded time and memory.
 func TestFilesThatAreNone(t *testing.T) {
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := range 9 {
@@ -252,7 +252,7 @@ func TestFilesThatAreNone(t *testing.T) {
 	mistaken(t, Sources{File: file(t, "")}, "name: it is required")
 }
 
-// However much is wrong, it is said in bounded time and length.
+// However many mistakes there are, they are reported in bounded time and length.
 func TestManyMistakes(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("name: bob\n")
@@ -299,7 +299,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		v, err := example().Load(Sources{File: file(t, text), Environ: []string{variable}})
-		if v == nil || err != nil || v.Given("pin") { // a number that is hidden is none
+		if v == nil || err != nil || v.Given("pin") { // a hidden number is not a number
 			return
 		}
 		var c exampleConfig

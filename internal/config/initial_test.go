@@ -9,8 +9,8 @@ import (
 
 var atDefault = regexp.MustCompile(`^( *)#([a-z_-]+:)( |$)`)
 
-// What init writes is a configuration of defaults. Each key whose "#" is taken away has the value that it has without, or an
-// example that its key takes.
+// The file of init is a configuration of defaults. If the "#" of a key is removed, the key has its default, or an example that
+// the key takes.
 func TestInitIsAConfigurationOfDefaults(t *testing.T) {
 	text, err := example().Init(map[string]string{"open": "true"})
 	if err != nil {

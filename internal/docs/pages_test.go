@@ -104,7 +104,7 @@ func (p page) anchors() []string {
 	return all
 }
 
-// Every link to something in the project leads somewhere.
+// Every link to something in the project is valid.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	all, checked := pages(t), 0

@@ -13,9 +13,8 @@ import (
 // ErrTaken is the error of a folder that another process has, or another part of this one.
 var ErrTaken = errors.New("in use")
 
-// Take locks the file "lock" in the folder, which is made if it is not there. The folder must be there. What says what the
-// owner of such a folder is, for the error: "runtime". The error is [ErrTaken] where another one has the folder; it does
-// not wait for that one.
+// Take locks the file "lock" in the folder, and makes the file if it does not exist. The folder must exist. what names the
+// kind of owner in the error, such as "runtime". If the folder is locked, the error is [ErrTaken]; Take does not wait.
 func Take(folder, what string) (*Lock, error) {
 	l := flock.New(filepath.Join(folder, "lock"))
 	got, err := l.TryLock()
@@ -28,10 +27,10 @@ func Take(folder, what string) (*Lock, error) {
 	return &Lock{l}, nil
 }
 
-// Lock is a folder that was taken.
+// Lock is the lock of a folder.
 type Lock struct{ l *flock.Flock }
 
-// Close gives the folder back. A nil Lock is none. It may be called more than once.
+// Close unlocks the folder. It does nothing on a nil Lock, and may be called more than once.
 func (l *Lock) Close() error {
 	if l == nil {
 		return nil

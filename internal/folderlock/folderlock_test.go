@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// One has the folder at a time, and the next has it when that one has closed.
+// A folder has one owner at a time; another one can take it when that has closed.
 func TestTake(t *testing.T) {
 	dir := t.TempDir()
 	first, err := Take(dir, "node")

@@ -2,8 +2,8 @@
 // process has become idle.
 //
 // By default the collector runs when the heap has grown to twice the size that is in use. A process that only carries messages
-// uses a few MiB, so that its collector would run dozens of times a second. So
-// while the process allocates quickly, gcpace raises GOGC, unless the operator has set it.
+// uses a few MiB, so that its collector would run dozens of times a second. So while the process allocates quickly, gcpace
+// raises GOGC, unless the operator has set it.
 //
 // An idle process does not allocate enough for the next run of the collector, and keeps the garbage of its last work:
 // after a thousand connections were set up that is more than the connections themselves need. So gcpace runs the collector
@@ -100,7 +100,7 @@ func (r *pacer) check(allocated, heap, used uint64) {
 	r.last = allocated
 }
 
-// rateInterval gives room at once where much is allocated.
+// checkRate raises GOGC at once if the process allocates much.
 func (r *pacer) checkRate(allocated, used uint64) {
 	if allocated-r.last >= highRate {
 		r.setPercent(int(min(most, max(usual, 100*r.room/max(used, 1)))))

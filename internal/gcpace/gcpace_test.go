@@ -12,8 +12,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A process is collected once when it becomes quiet: not while it is busy, not again while it stays quiet, and not for
-// little.
+// A process is collected once when it becomes idle: not while it is busy, not again while it stays idle, and not for little
+// garbage.
 func TestLook(t *testing.T) {
 	const mib = 1 << 20
 	for _, c := range []struct {

@@ -27,7 +27,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// What cannot be compiled is an error that says why, and leaves nothing.
+// A program that cannot be compiled gives an error that says why, and leaves no file.
 func TestBroken(t *testing.T) {
 	dir := t.TempDir()
 	err := Programs(t.Context(), dir, "plugins/no-such-plug-in")

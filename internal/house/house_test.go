@@ -13,7 +13,7 @@ const modulePath = "github.com/protofly/protofly"
 // root is the project's folder.
 const root = "../.."
 
-// The house is as it is to be, but for the exceptions.
+// The limits hold, except for the exceptions.
 func TestHouse(t *testing.T) {
 	t.Parallel()
 	found, files, err := Sizes(root)
@@ -50,8 +50,8 @@ func TestHouse(t *testing.T) {
 	}
 }
 
-// compare is what is wrong where that was found and this may be: what is in no exception or more than that, and the exceptions
-// that nothing needs.
+// compare returns the findings that no exception allows, or that exceed their exception, and the exceptions that are not
+// needed.
 func compare(found []Finding, allowed map[string]int) (problems []string) {
 	needed := map[string]bool{}
 	for _, f := range found {

@@ -26,7 +26,7 @@ func project(t *testing.T, files map[string]string) (dir string) {
 	return dir
 }
 
-// figures is findings as an exception would have them.
+// figures returns findings in the form of exceptions.
 func figures(found []Finding) []string {
 	var list []string
 	for _, f := range found {
@@ -182,7 +182,7 @@ func set() { (assigned) = 1 }
 	same(t, "variables", figures(Variables(list)), want...)
 }
 
-// A package that does not build is no package without faults.
+// A package that does not build is an error, and not a package without findings.
 func TestLoadFails(t *testing.T) {
 	t.Parallel()
 	if _, err := Load(project(t, map[string]string{"a.go": "package a\n\nvar x = y\n"}), "./..."); err == nil {

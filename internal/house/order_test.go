@@ -17,7 +17,7 @@ func parseUses(text string) map[string][]string {
 	return uses
 }
 
-// runUp is how many uses run upward in an order, which has to have every name once.
+// runUp returns how many uses run upward in an order, which has to have every name once.
 func runUp(t *testing.T, uses map[string][]string, order []string) (count int) {
 	t.Helper()
 	if sorted := slices.Compact(slices.Sorted(slices.Values(order))); len(sorted) != len(order) {
@@ -59,8 +59,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// The order of a package that has a good order but for a few references is found, whatever the files are called; and the same
-// package always has the same.
+// The search finds the order of a package in which only a few references run upward, whatever the files are called, and always
+// finds the same one.
 func TestOrderOfMany(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	const files, back = 40, 4

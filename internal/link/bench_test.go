@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// benchBatch is a batch of frames of one size, as many as share one: 64 KiB, or a single one that is larger.
+// benchBatch is a batch of frames of one size: as many as fit in 64 KiB, or a single larger one.
 func benchBatch(size int) (frames []Frame) {
 	for range max(1, 64<<10/size) {
 		frames = append(frames, Frame{Peer: "hyperty-runtime://example.com/ozdhw26b2qc5gyipq27yducjrsuvgyih", Payload: make([]byte, size)})

@@ -15,8 +15,7 @@ type (
 	inBatch  struct{ data []byte }
 )
 
-// codec is gRPC's protobuf codec, but for our two types, whose bytes are made and read by hand. On the wire nothing
-// differs.
+// codec is gRPC's protobuf codec, except for our two types, whose bytes are made and read by hand. The wire is the same.
 type codec struct {
 	encoding.CodecV2
 }
@@ -43,7 +42,8 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// batchPool is the process' buffers as gRPC wants them: batches are built there, and given back when gRPC has written them.
+// batchPool is internal/buffers as gRPC's interface of a pool: batches are built in its buffers, and given back when gRPC has
+// written them.
 type batchPool struct{}
 
 const smallestBatch = 4 << 10 // the room that each has at least

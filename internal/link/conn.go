@@ -18,15 +18,15 @@ type Stream interface {
 	RecvMsg(m any) error
 }
 
-// Handler is given the control frames: every kind but messages, data and credit. It is called from the link's reader
-// and must not block. An error ends the link; it is a [*ProtocolError] where the other side is at fault.
+// Handler handles the control frames: every kind but messages, data and credit. The link's reader calls it, so it must not
+// block. An error ends the link; it is a [*ProtocolError] if the other side is at fault.
 type Handler interface {
 	Control(f *linkpb.Frame) error
 }
 
 // Conn is one end of a link.
 type Conn struct {
-	stream  Stream // nil where pipes are not
+	stream  Stream // nil: the link goes over pipes
 	pipes   *Pipes // nil: the link goes over the stream
 	handler Handler
 
@@ -49,7 +49,7 @@ type Conn struct {
 
 type laneKey struct{ instance, door uint32 }
 
-// lockedConn is a Conn whose mu is locked: methods that need that are methods of it.
+// lockedConn is a Conn whose mu is locked; functions that need that are its methods.
 type lockedConn Conn
 
 func (x *Conn) locked() *lockedConn { return (*lockedConn)(x) }
@@ -63,7 +63,7 @@ func New(stream Stream, h Handler) *Conn {
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// NewOnPipes makes one end of a link on pipes, which end with it. It does the same as one that [New] makes, in fewer steps.
+// NewOnPipes makes one end of a link on pipes, which end with it. It does the same as a Conn of [New], in fewer steps.
 func NewOnPipes(p *Pipes, h Handler) *Conn {
 	c := New(nil, h)
 	c.pipes = p
@@ -89,7 +89,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	return c.Err()
 }
 
-// Err is why the link has ended: nil where either side ended it in order, and while it has not.
+// Err is why the link has ended: nil if either side ended it in order, and while it has not ended.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,8 +126,8 @@ func (c *Conn) end(err error) {
 // End ends the link on this side at once.
 func (c *Conn) End() { c.end(errEnded) }
 
-// Control sends a control frame. It does not block; the caller bounds how many there can be. On a link that has ended
-// nothing happens.
+// Control sends a control frame. It does not block; the caller bounds how many there can be. If the link has ended, it does
+// nothing.
 func (c *Conn) Control(f *linkpb.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,8 +142,7 @@ func (c *Conn) Control(f *linkpb.Frame) {
 	c.locked().kick()
 }
 
-// Lane adds lane door of an instance. The caller gives each pair of numbers once. On a link that has ended the lane
-// has too.
+// Lane adds lane door of an instance. The caller uses each pair of numbers once. If the link has ended, so has the lane.
 func (c *Conn) Lane(instance, door uint32) *Lane {
 	l := newLane(c, instance, door)
 	c.mu.Lock()

@@ -40,10 +40,10 @@ func appendLen(b []byte, field protowire.Number, n int) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n))
 }
 
-func sizeVarint(v uint64) int { return 1 + protowire.SizeVarint(v) } // with a tag of one byte: all of ours are
+func sizeVarint(v uint64) int { return 1 + protowire.SizeVarint(v) } // with a tag of one byte, as all tags here
 func sizeBytes(n int) int     { return 1 + protowire.SizeBytes(n) }
 
-// appendFrame appends a data frame, or where door is 0 a message, as a field of a Batch.
+// appendFrame appends a data frame, or a message if door is 0, as a field of a Batch.
 func appendFrame(b []byte, instance, door uint32, f Frame) []byte {
 	head := sizeVarint(uint64(instance))
 	if door == 0 {

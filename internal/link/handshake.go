@@ -12,14 +12,14 @@ import (
 // ProtocolVersion is the newest version of the link's protocol that this code speaks.
 const ProtocolVersion = 1
 
-// Name is what go-plugin dispenses the link under.
+// Name is the name of the link in go-plugin's set of plug-ins.
 const Name = "protostub"
 
 // LogLevelVariable is the environment variable that tells a plug-in how much to log (hclog's names).
 const LogLevelVariable = "PROTOFLY_LOG_LEVEL"
 
-// Handshake is the environment variable by which a plug-in recognises that a host has started it. It keeps people from
-// starting a plug-in by hand; it is no secret.
+// Handshake is the environment variable by which a plug-in recognises that a host has started it. It keeps people from starting
+// a plug-in by hand; it is not a secret.
 func Handshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{
 		MagicCookieKey:   "PROTOFLY_PLUGIN",

@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
-// Greet sends a plug-in's first frame. It always goes over the gRPC stream, and says whether the
-// further frames do, or go over pipes.
+// Greet sends a plug-in's first frame. It always goes over the gRPC stream, and says whether the further frames do, or go over
+// pipes.
 func Greet(stream Stream, h *linkpb.Hello) error {
 	f := &linkpb.Frame{Kind: &linkpb.Frame_Hello{Hello: h}}
 	b := batchPool{}.Get(proto.Size(f) + frameCost)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// waiting gives the lane frames that nobody receives, as they come on pipes, and returns how much of its window they took.
+// waiting puts frames that nobody receives into the lane, as they come on pipes, and returns how much of its window they took.
 func waiting(t *testing.T, l *Lane, size, count int) (cost int) {
 	t.Helper()
 	f := Frame{Payload: make([]byte, size)}

@@ -21,7 +21,7 @@ type Lane struct {
 	mu     sync.Mutex
 	in     []arrived // in[:head] have been received
 	head   int
-	store  store // has the payloads of in and taken, where the lane owns their memory
+	store  store // has the payloads of in and taken, if the lane owns their memory
 	window int   // bytes that the other side may still send
 	closed bool
 	wake   chan struct{}      // has an item when in has
@@ -35,12 +35,12 @@ type Lane struct {
 	prompting sync.WaitGroup // a call of prompt that is under way
 }
 
-// lockedLane is a Lane whose mu is locked: methods that need that are methods of it.
+// lockedLane is a Lane whose mu is locked; functions that need that are its methods.
 type lockedLane Lane
 
 func (x *Lane) locked() *lockedLane { return (*lockedLane)(x) }
 
-// recvBytes is how much one Recv returns at most: a part of the window, so that the sender goes on meanwhile.
+// recvBytes is how many bytes one Recv returns at most: a part of the window, so that the sender can go on meanwhile.
 const recvBytes = Window / 4
 
 func newLane(c *Conn, instance, door uint32) *Lane {
@@ -49,8 +49,8 @@ func newLane(c *Conn, instance, door uint32) *Lane {
 }
 
 // Send sends frames in order. It blocks while the lane's window or the link's queue is full. The payloads may be
-// reused when it has returned. The error is ctx's, [ErrClosed], or [ErrTooLarge]; frames before the one that it is
-// about have been sent.
+// reused when it has returned. The error is ctx's, [ErrClosed], or [ErrTooLarge]; the frames before the one that
+// failed have been sent.
 func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 	if err := check(frames); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 	return nil
 }
 
-// TrySend sends all frames and returns true, or, where [Lane.Send] would have to wait, sends none and returns false.
+// TrySend sends all frames and returns true; or, if [Lane.Send] would have to wait, it sends none and returns false.
 func (l *Lane) TrySend(frames ...Frame) (bool, error) {
 	if err := check(frames); err != nil {
 		return false, err
@@ -241,14 +241,14 @@ func (l *lockedLane) owe(cost int) (give int) {
 	return give
 }
 
-// promptly is how many bytes are given to a prompt function at once: more would hold up other lanes, and is worth the
-// start of a goroutine.
+// promptly is how many bytes a prompt function is given at once: more would hold up other lanes, and is worth the start of a
+// goroutine.
 const promptly = 64 << 10
 
-// Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why. The
-// frames are handle's until it returns. prompt, where it is not nil, is called by the goroutine that reads the link,
-// with little and when nothing waits: it must not wait for anybody, and what it does not take, by returning false, goes
-// to handle. No call goes on when Pump has returned.
+// Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why.
+// handle may use the frames until it returns. prompt, if it is not nil, is called by the goroutine that reads the link,
+// with few bytes and when nothing waits, so it must not block. If it returns false, it has not taken the frames, and
+// handle gets them. When Pump has returned, no call goes on.
 func (l *Lane) Pump(ctx context.Context, prompt func([]Frame) bool, handle func([]Frame)) error {
 	if prompt != nil {
 		l.mu.Lock()
@@ -270,7 +270,7 @@ func (l *Lane) Pump(ctx context.Context, prompt func([]Frame) bool, handle func(
 	}
 }
 
-// push queues frames that have arrived. Where their memory is borrowed, it copies the payloads.
+// push queues frames that have arrived. If their memory is borrowed, it copies the payloads.
 func (l *Lane) push(frames []Frame, borrowed bool) error {
 	l.mu.Lock()
 	total, err := l.locked().charge(frames)
@@ -338,8 +338,7 @@ func (l *Lane) notify() {
 	}
 }
 
-// Close ends the lane on this side at once: what has arrived is dropped. It tells the other side nothing; the frame
-// that does is the caller's.
+// Close ends the lane on this side at once: what has arrived is dropped. The caller sends the frame that tells the other side.
 func (l *Lane) Close() {
 	l.End()
 	l.mu.Lock()

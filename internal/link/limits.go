@@ -13,8 +13,7 @@ const (
 	MaxFrame = 1<<20 + 64<<10
 	// MaxBatch is the largest batch, in bytes.
 	MaxBatch = 4 << 20
-	// Window is how many bytes a lane's sender may be ahead of its receiver, counted with [Cost]. The last frame may
-	// go over it.
+	// Window is how many bytes a lane's sender may be ahead of its receiver, counted with [Cost]. The last frame may exceed it.
 	Window = 1 << 20
 	// MaxQueued is how many bytes may wait to be received on all lanes of a link together.
 	MaxQueued = 256 << 20

@@ -121,7 +121,7 @@ func TestLanesKeepOrderAndContent(t *testing.T) {
 						t.Error(err)
 					}
 					for _, f := range frames {
-						clear(f.Payload) // they are the sender's again
+						clear(f.Payload) // the sender may reuse them
 					}
 				}
 			})
@@ -182,7 +182,7 @@ func TestWindowHoldsBackOneLane(t *testing.T) {
 			t.Errorf("emptied, the lane does not take more: %v", err)
 		}
 		synctest.Wait()
-		// The last frame of each lane is its receiver's until the next Recv.
+		// The last frame of each lane belongs to its receiver until the next Recv.
 		if n := p.plugin.waiting.Load(); n != int64(2*Cost(f)) {
 			t.Errorf("%d bytes are said to wait, want %d", n, 2*Cost(f))
 		}

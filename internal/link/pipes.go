@@ -8,15 +8,14 @@ import (
 )
 
 // PipesVariable is the environment variable that tells a plug-in the numbers of two file descriptors, "3,4": the pipes
-// that it reads from and writes to, which only the host has the other ends of. They carry the link's frames at a fraction
-// of gRPC's cost; see PROTOCOL.md, "The pipes".
+// that it reads from and writes to; only the host has the other ends. They carry the link's frames at a fraction of
+// gRPC's cost; see PROTOCOL.md, "The pipes".
 const PipesVariable = "PROTOFLY_LINK_PIPES"
 
 // Pipes is one end of a pair of pipes, one for each direction.
 //
 // They are pipes because a Unix socket wakes its writer whenever the reader has taken something, whether or not the writer
-// waits for room: a Go process, which polls its files, would wake up
-// once for each message without anything to do.
+// waits for room: a Go process, which polls its files, would wake up once for each message without anything to do.
 type Pipes struct {
 	in, out *os.File
 	try     func(b []byte) (int, error)
@@ -39,5 +38,5 @@ func endOf(in, out *os.File, limit time.Duration) (*Pipes, error) {
 // Close ends both directions.
 func (p *Pipes) Close() error { return errors.Join(p.source.Close(), p.out.Close()) }
 
-// pipeSize is what the kernel may keep of what was written and not read, as far as the system allows.
+// pipeSize is how many unread bytes the kernel keeps for a pipe, as far as the system allows.
 const pipeSize = 1 << 20

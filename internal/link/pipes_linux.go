@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enlarge has the kernel keep more of what was written.
+// enlarge makes the kernel keep more unread bytes for a pipe.
 func enlarge(write *os.File) {
 	raw, err := write.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		for size := pipeSize; size > 64<<10; size /= 2 { // the limit of the system, or of the user
+		for size := pipeSize; size > 64<<10; size /= 2 { // a smaller size if it exceeds the limit of the system, or of the user
 			if _, err := unix.FcntlInt(fd, unix.F_SETPIPE_SZ, size); err == nil {
 				return
 			}

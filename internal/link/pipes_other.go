@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// PipePair makes none here: the link goes over gRPC.
+// PipePair makes no pipes on this system: the link goes over gRPC.
 func PipePair(time.Duration) (*Pipes, []*os.File, error) { return nil, nil, nil }
 
-// InheritedPipes are none here.
+// InheritedPipes returns nil on this system.
 func InheritedPipes() (*Pipes, error) { return nil, nil }
 
-// writeNow never writes here: the goroutine that may wait writes everything.
+// writeNow never writes on this system: the goroutine that may wait writes everything.
 func writeNow(*os.File) (func(b []byte) (int, error), error) {
 	return func([]byte) (int, error) { return 0, nil }, nil
 }

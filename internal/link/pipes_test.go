@@ -44,7 +44,7 @@ func piped(t testing.TB) *pair {
 	return p
 }
 
-// numbered is a frame whose content tells its number.
+// numbered is a frame that has a number.
 func numbered(n uint64, size int) Frame {
 	b := make([]byte, max(size, 8))
 	for i := range b {
@@ -91,7 +91,7 @@ func TestPipesKeepsOrderAndContent(t *testing.T) {
 					return
 				}
 				for _, f := range frames {
-					clear(f.Payload) // they are the sender's again
+					clear(f.Payload) // the sender may reuse them
 				}
 			}
 		})
@@ -189,7 +189,7 @@ func TestPipesHoldsBack(t *testing.T) {
 	}
 }
 
-// TestPipesEnd: what was sent before an end in order comes, then the other end knows.
+// TestPipesEnd: frames that were sent before an orderly end arrive, then the other end notices the end.
 func TestPipesEnd(t *testing.T) {
 	p := piped(t)
 	out, in := p.plugin.Lane(1, 1), p.host.Lane(1, 1)
@@ -229,7 +229,7 @@ func TestPipesEnd(t *testing.T) {
 	}
 }
 
-// TestPipesHalfClosed: an end that reads no more but keeps its other pipe open does not keep the link.
+// TestPipesHalfClosed: an end that does not read any more, but keeps its other pipe open, does not keep the link alive.
 func TestPipesHalfClosed(t *testing.T) {
 	mine, files, err := PipePair(busypoll.Usual)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestPipesHalfClosed(t *testing.T) {
 	c.Wait()
 }
 
-// TestPipesBrokenRules: bytes that are no frames end the link, with the reason, before memory is spent on them.
+// TestPipesBrokenRules: bytes that are not frames end the link, with the reason, before memory is spent on them.
 func TestPipesBrokenRules(t *testing.T) {
 	huge := protowire.AppendVarint(protowire.AppendTag(nil, batchFrames, protowire.BytesType), MaxBatch+1)
 	for name, bad := range map[string][]byte{
@@ -316,7 +316,7 @@ func TestStoreReusesBlocks(t *testing.T) {
 			s.release(k)
 		}
 		of = of[:0]
-	}); n > 40 { // none, but where the race detector is: a pool drops one in four then
+	}); n > 40 { // 0, except with the race detector: then a pool drops one in four
 		t.Errorf("%v allocations for 100 frames", n)
 	}
 }

@@ -15,8 +15,7 @@ import (
 )
 
 // PipePair makes pipes for both directions: the host's ends, and the plug-in's as files to be inherited, in the order of
-// [PipesVariable], which the caller closes. limit is how long the host polls for what the plug-in writes before it
-// sleeps.
+// [PipesVariable], which the caller closes. limit is how long the host polls for bytes of the plug-in before it sleeps.
 func PipePair(limit time.Duration) (*Pipes, []*os.File, error) {
 	toHost, fromPlugin, err := newPipe()
 	if err != nil {
@@ -41,7 +40,7 @@ func newPipe() (read, write *os.File, err error) {
 	return read, write, nil
 }
 
-// InheritedPipes are the plug-in's ends; nil where the host has given none.
+// InheritedPipes returns the plug-in's ends; nil if the host has given none.
 func InheritedPipes() (*Pipes, error) {
 	text := os.Getenv(PipesVariable)
 	if text == "" {
@@ -57,7 +56,7 @@ func InheritedPipes() (*Pipes, error) {
 		if fd < 3 {
 			return nil, fmt.Errorf("%s=%q: want two file descriptors", PipesVariable, text)
 		}
-		syscall.CloseOnExec(fd) // what the plug-in starts is not to have them
+		syscall.CloseOnExec(fd) // processes that the plug-in starts must not inherit them
 		if err := syscall.SetNonblock(fd, true); err != nil {
 			return nil, fmt.Errorf("the link's pipes, file descriptor %d: %w", fd, err)
 		}
@@ -66,7 +65,7 @@ func InheritedPipes() (*Pipes, error) {
 	return endOf(files[0], files[1], busypoll.Inherited())
 }
 
-// writeNow makes a function that writes what a pipe takes without waiting.
+// writeNow makes a function that writes as much as a pipe takes without waiting.
 func writeNow(out *os.File) (func(b []byte) (int, error), error) {
 	raw, err := out.SyscallConn()
 	if err != nil {

@@ -4,5 +4,5 @@ package link
 
 import "os"
 
-// enlarge does nothing here: the system chooses.
+// enlarge does nothing: this system chooses the size.
 func enlarge(*os.File) {}

@@ -15,16 +15,16 @@ import (
 	"github.com/protofly/protofly/internal/profile"
 )
 
-// ErrNoProfiles is the error of a profile of a plug-in that takes none.
+// ErrNoProfiles says that a plug-in cannot take profiles.
 var ErrNoProfiles = errors.New("it takes no profiles: it was not made with this project's SDK for Go, or with an older one")
 
-// Profile has the plug-in at the other end of conn take a profile of its process; see profile.Take. It is bounded by
-// profile.MaxSize and ctx. Where the plug-in cannot, the error is [ErrNoProfiles].
+// Profile makes the plug-in at the other end of conn take a profile of its process; see profile.Take. profile.MaxSize and ctx
+// bound it. If the plug-in cannot, the error is [ErrNoProfiles].
 func Profile(ctx context.Context, conn grpc.ClientConnInterface, kind profile.Kind, seconds int) ([]byte, error) {
 	if err := profile.Check(kind, seconds); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx) // ends the call where it is given up
+	ctx, cancel := context.WithCancel(ctx) // ends the call if Profile gives up
 	defer cancel()
 	stream, err := linkpb.NewPluginClient(conn).Profile(ctx, &linkpb.ProfileRequest{Kind: string(kind), Seconds: uint32(max(seconds, 0))})
 	var data []byte

@@ -41,7 +41,7 @@ func (c *Conn) readPipe() error {
 	var in intake
 	for {
 		if err := in.fill(c.pipes.source); err != nil {
-			return io.EOF // whatever the reason is, the other end has gone
+			return io.EOF // whatever the reason, the other end has gone
 		}
 		for {
 			frame, ok, err := in.next()
@@ -79,7 +79,7 @@ const (
 	keptLarge  = 256       // reads
 )
 
-// fill reads what there is, at least one byte.
+// fill reads as much as there is, at least one byte.
 func (in *intake) fill(source io.Reader) error {
 	room := len(in.buffer)
 	switch {
@@ -107,7 +107,7 @@ func (in *intake) fill(source io.Reader) error {
 	return err
 }
 
-// next returns the next field, where all of it has been read. frame is nil where the field is not a Frame.
+// next returns the next field, if all of it has been read. frame is nil if the field is not a Frame.
 func (in *intake) next() (frame []byte, ok bool, err error) {
 	frame, in.need, err = nextField(in.buffer[in.from:in.to])
 	if err != nil || in.need == 0 || in.need > in.to-in.from {
@@ -117,8 +117,8 @@ func (in *intake) next() (frame []byte, ok bool, err error) {
 	return frame, true, nil
 }
 
-// nextField cuts the first field off b: frame is its content where it is a Frame. size is its length in
-// bytes with its tag and length, 0 where too little of it has been read to tell.
+// nextField cuts the first field off b: frame is its content if it is a Frame. size is its length in bytes with its tag and
+// length, 0 if too little of it has been read to know.
 func nextField(b []byte) (frame []byte, size int, err error) {
 	field, typ, n := protowire.ConsumeTag(b)
 	if n < 0 {
@@ -141,7 +141,7 @@ func nextField(b []byte) (frame []byte, size int, err error) {
 	return frame, size, nil
 }
 
-// short is nil where b may merely be too short to tell, else the error.
+// short returns nil if b may only be too short, else the error.
 func short(b []byte, n int, what string) error {
 	if err := protowire.ParseError(n); err != io.ErrUnexpectedEOF || len(b) > 16 {
 		return violation("%s: %v", what, err)
@@ -202,7 +202,7 @@ func (r *reader) payload(f *frame) error {
 		r.conn.mu.Lock()
 		r.lane, r.key = r.conn.lanes[key], key
 		r.conn.mu.Unlock()
-		if r.lane == nil { // it was closed while the frame was on its way
+		if r.lane == nil { // the lane was closed while the frame was on its way
 			return nil
 		}
 	}

@@ -2,10 +2,11 @@ package link
 
 import "github.com/protofly/protofly/internal/buffers"
 
-// store is the memory of the payloads that wait on a lane, in blocks whose memory goes back to a pool when everything in them was
-// received: a stream of frames leaves no garbage, and an idle lane holds no memory.
+// store is the memory of the payloads that wait on a lane, in blocks whose memory goes back to a pool when everything in them
+// was received. So a stream of frames leaves no garbage, and an idle lane holds no memory.
 //
-// What waits takes memory in proportion: the first block is small, and each further one twice as large while none was emptied.
+// The memory is in proportion to what waits: the first block is small, and each further one is twice as large while none was
+// emptied.
 type store struct {
 	filling *block
 	next    int    // size of the next block; 0: firstBlock
@@ -44,7 +45,7 @@ func (k *block) size() int { return cap(*k.data) }
 func (s *store) keep(b []byte) ([]byte, *block) {
 	k := s.filling
 	if len(b) > blockSize {
-		k = s.newBlock(len(b)) // of its own
+		k = s.newBlock(len(b)) // a block of its own
 	} else if k == nil || len(b) > k.size()-k.used {
 		k = s.newBlock(max(s.next, len(b)))
 		s.filling, s.next = k, min(2*k.size(), blockSize)
@@ -57,7 +58,7 @@ func (s *store) keep(b []byte) ([]byte, *block) {
 	return kept, k
 }
 
-// release says that a payload in k is not used any more.
+// release notes that a payload in k is not used any more.
 func (s *store) release(k *block) {
 	if k.live--; k.live > 0 {
 		return

@@ -15,7 +15,7 @@ import (
 
 const frameHello = 2
 
-// TestWireIsTheSchema holds what is written by hand against the generated code, in both directions.
+// TestWireIsTheSchema compares the encoding by hand with the generated code, in both directions.
 func TestWireIsTheSchema(t *testing.T) {
 	var b []byte
 	long := strings.Repeat("p", 300)
@@ -57,7 +57,7 @@ func TestWireIsTheSchema(t *testing.T) {
 	}
 }
 
-// TestMessageFormIsTheSchema holds sdk/message's binary form against the generated code.
+// TestMessageFormIsTheSchema compares sdk/message's binary form with the generated code.
 func TestMessageFormIsTheSchema(t *testing.T) {
 	id, err := message.ParseID([]byte(`"text"`))
 	if err != nil {

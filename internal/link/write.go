@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/internal/busypoll"
 )
 
-// One at a time writes: the goroutine of the link, or, on pipes, a sender whose frames find nothing before them and
-// need not wait. That spares the goroutine's start, which is most of what a lone frame costs.
+// One goroutine at a time writes: the goroutine of the link, or, on pipes, that of a sender, if nothing is queued before its
+// frames and it need not wait. That spares the goroutine's start, which is most of what a lone frame costs.
 type writer uint8
 
 const (
@@ -17,7 +17,7 @@ const (
 	goroutine
 )
 
-// batch is one that was written in part.
+// batch is a batch that may have been written in part.
 type batch struct {
 	all  *[]byte
 	left []byte
@@ -26,10 +26,10 @@ type batch struct {
 // inline is the largest batch that a sender writes itself: a larger one keeps it from preparing the next.
 const inline = 192 << 10
 
-// lastWords is how long the other end of pipes that reads no more may go on writing.
+// lastWords is how long the other end, when it does not read its pipe any more, may go on writing.
 const lastWords = time.Second
 
-// buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once.
+// buffer returns the batch to which a frame of n bytes is added, with room for it; more bytes are to follow at once.
 func (c *lockedConn) buffer(n, more int) *[]byte {
 	k := len(c.out)
 	if k == 0 || len(*c.out[k-1])+n > fill {
@@ -56,13 +56,13 @@ func (c *lockedConn) queued() int {
 	return n
 }
 
-// kick has the goroutine write, unless it or a sender is writing.
+// kick makes the goroutine write, unless it or a sender is writing.
 func (c *lockedConn) kick() {
 	if c.writer != nobody || len(c.out) == 0 {
 		return
 	}
 	c.writer = goroutine
-	c.wake <- struct{}{} // it has room: the goroutine has taken the item of the last time
+	c.wake <- struct{}{} // there is room: the goroutine has taken the last item
 }
 
 // depart writes what is queued as far as it can without waiting, and leaves the rest to the goroutine. It
@@ -109,7 +109,7 @@ func (c *Conn) sendCredit(l *Lane, bytes int) {
 	c.locked().kick()
 }
 
-// write is the goroutine that writes what senders do not; on a gRPC stream, which forbids two, everything.
+// write is the goroutine that writes what senders do not; on a gRPC stream, which allows one writer, it writes everything.
 func (c *Conn) write() {
 	defer c.wg.Done()
 	for {
@@ -139,7 +139,8 @@ func (c *Conn) give(b batch) error {
 		return c.stream.SendMsg(&outBatch{data: b.all})
 	}
 	if _, err := c.pipes.out.Write(b.left); err != nil {
-		// The other end has gone, or reads no more. What it has written before is still read, then the reader ends the link.
+		// The other end has gone, or does not read any more. Bytes that it has written before are still read, then the reader
+		// ends the link.
 		_ = c.pipes.in.SetReadDeadline(time.Now().Add(lastWords))
 		return io.EOF
 	}
@@ -148,8 +149,8 @@ func (c *Conn) give(b batch) error {
 	return nil
 }
 
-// next returns the next batch for the goroutine to write, after the last one was written; an empty one where there is
-// nothing more to write.
+// next returns the next batch for the goroutine to write, after the last one was written; an empty one if there is nothing more
+// to write.
 func (c *Conn) next() (b batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -46,7 +46,7 @@ func lines(b *buffer) []string {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
-// pass lets time pass, and what is due then happen.
+// pass lets time pass, and timers fire.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -135,7 +135,7 @@ type address string
 
 func (a address) String() string { return "address " + string(a) }
 
-// What strangers wrote stays on its line, and a terminal obeys none of it.
+// Text of strangers stays on its line, and cannot control a terminal.
 func TestPrintable(t *testing.T) {
 	const bad = "x\n2026-01-01T00:00:00Z [INFO] forged: all is well \x1b[2J\u009b\u202e\xff"
 	for _, asJSON := range []bool{false, true} {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Hung is how long a test waits for what has to come: less than a whole test may take, and so long that only a test that hangs
-// waits for all of it, also on a machine that does much else. It is no bound on what is tested.
+// Hung is how long a test waits for what has to come: less than a whole test may take, but so long that only a test that hangs
+// waits for all of it, also on a busy machine. It is not a bound on what is tested.
 const Hung = 5 * time.Minute
 
 // Variable is the environment variable that requests the long tests, with any value that is not empty. It does not begin with

@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. It is
-// the one place where that rule stands; every bus, and whoever believes a response for another reason, asks here:
+// Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. This rule
+// is written only here: every bus, and every other part that has to decide about a response, calls it.
 //
 //   - the address that was asked answers, in either spelling of its address ([message.URL.Canonical]);
 //   - a data object answers for its subscription handler, <object>/subscription, and that one for the object: they are one
@@ -15,8 +15,8 @@ import (
 //   - a function of a domain's Message Node answers for another function of the same node: domain://msg-node.<d>/sm for
 //     domain://registry.<d>. A node may be one component or several.
 //
-// A response to a name of the scheme global comes from just that name: which domain it belongs to is known to the core
-// alone.
+// A response to a request to an address of the scheme global must come from that very address: only the core knows to which
+// domain it belongs.
 //
 // The rule says whose word counts, not that `from` is true. That is the core's part, and it is done before a response
 // comes to any bus: what a session brings has a `from` of the remote runtime's; what an application or a plug-in posts

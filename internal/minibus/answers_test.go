@@ -61,8 +61,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// FuzzAnswers: the rule does not depend on how an address is written, it is the same in both directions, and nobody
-// answers for an address of another domain or of another scheme's.
+// FuzzAnswers: the rule does not depend on how an address is written, it is the same in both directions, and no address
+// answers for one of another domain or of another scheme.
 func FuzzAnswers(f *testing.F) {
 	f.Add("comm://example.com/room", "comm://example.com/room/subscription")
 	f.Add("domain://registry.example.com", "domain://msg-node.example.com/sm")
@@ -90,8 +90,8 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// A response from another address than the one that was asked belongs to no request: neither a final one, nor a provisional one, which
-// would have the request wait for ever.
+// A response from another address than the one that was asked answers no request: neither a final one, nor a provisional one,
+// which would make the request wait for ever.
 func TestNobodyElseAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o outbox
@@ -130,7 +130,7 @@ func TestNobodyElseAnswers(t *testing.T) {
 	})
 }
 
-// Somebody that has seen some requests cannot predict the ID of another one.
+// A process that has seen some requests cannot predict the ID of another one.
 func TestRequestsHaveRandomIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o outbox

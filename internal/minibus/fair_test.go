@@ -22,8 +22,8 @@ func counted(source uint32, by minibus.Taker) minibus.Receipt {
 	return minibus.Receipt{By: by, Cost: 100, Source: source}
 }
 
-// A session that has filled a listener's inbox, and waits for more places in it, does not have another one's messages, or
-// those of this runtime, wait for all of it.
+// A session that has filled a listener's inbox, and waits for more places in it, does not make another session's messages, or
+// those of this runtime, wait for all of that.
 func TestInboxIsFair(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -125,14 +125,14 @@ func TestInboxIsBoundedInAll(t *testing.T) {
 	})
 }
 
-// ordered looks at the order of what is handled: the numbers of each source's messages grow.
+// ordered checks the order of the handled messages: the numbers of each source's messages grow.
 type ordered struct {
 	last    map[int]uint64
 	handled int
 	wrong   int
 }
 
-// handle takes a message, whose source is how long its body is: receipts for several listeners have no number.
+// handle takes a message whose body is as long as its source's number: receipts for several listeners have no number.
 func (o *ordered) handle(m message.Message) {
 	source := len(m.Body)
 	number, err := strconv.ParseUint(m.ID.String(), 10, 64)
@@ -143,8 +143,8 @@ func (o *ordered) handle(m message.Message) {
 	o.handled++
 }
 
-// The order of each session's messages is kept, and none is lost or handled twice, however they come: in runs, one by one,
-// with waiting or without, and while another listener of the address comes and goes.
+// The order of each session's messages is kept, and none is lost or handled twice, however they are passed: in runs, one by
+// one, with waiting or without, and while another listener of the address comes and goes.
 func TestOrderOfEachSession(t *testing.T) {
 	const sources, each = 150, 600
 	l := minibus.NewListeners(4)
@@ -185,7 +185,7 @@ func TestOrderOfEachSession(t *testing.T) {
 	}
 }
 
-// sendAnyhow hands messages number 1 to n of a source over, in all the ways there are.
+// sendAnyhow passes messages number 1 to n of a source, by all calls there are.
 func sendAnyhow(t *testing.T, l *minibus.Listeners, source uint32, by minibus.Taker, n uint64) {
 	r := rand.New(rand.NewPCG(uint64(source), 1))
 	body := make([]byte, source)

@@ -14,7 +14,7 @@ import (
 // ErrClosed is the error of a bus, or a listener, that has ended.
 var ErrClosed = errors.New("the bus is closed")
 
-// DefaultInbox is how many messages wait for one listener before a delivery blocks.
+// DefaultInbox is how many messages may wait for one listener before a delivery blocks.
 const DefaultInbox = 256
 
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume. Messages of
@@ -31,14 +31,19 @@ type inbox struct {
 	waiters int           // callers that wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // set with mu locked
-	turn    turn        // of the goroutine that handles
+
+	_    [cacheLine]byte // callers that add messages write to what is before, and the goroutine that handles them to turn
+	turn turn
 }
 
-// turn is how far the goroutine that handles messages is in its batch. It takes them out of the lane many at a time; stop takes back
-// those that it has not begun, although a handler does not return.
+// cacheLine is the size of the pieces of memory that processors take from each other, on most of them.
+const cacheLine = 64
+
+// turn is how far the goroutine that handles messages has come in the blocks that it has taken out of the lane. If the inbox is stopped
+// while a handler has not returned, stop takes back the messages of these blocks that no handler has been called for.
 type turn struct {
-	block   *work.Block[Delivery] // that it is in; guarded by mu
-	claimed atomic.Uint32         // how many of it were begun; with stopBit: the others are stop's
+	block   *work.Block[Delivery] // the goroutine is in this one; guarded by mu
+	claimed atomic.Uint32         // how many messages of block a handler was, or is going to be, called for; with stopBit, stop has the others
 }
 
 const stopBit = 1 << 31
@@ -48,10 +53,10 @@ type lockedInbox inbox
 
 func (x *inbox) locked() *lockedInbox { return (*lockedInbox)(x) }
 
-// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the
-// cost until the receipt is settled, so it bounds the memory and the limit need not. A session brings hundreds of messages
-// at a time: it need not queue them elsewhere only because their listener has not come to them yet. While a caller waits
-// for a place, the limit is the same for all messages: else that caller might never get one.
+// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the cost
+// until the receipt is settled and so bounds the memory; the limit need not. A session brings hundreds of messages at a time:
+// they need no second queue elsewhere while their listener is behind. While a caller waits for a place, the limit is the same
+// for all messages: else that caller might never get one.
 const burst = 64
 
 // wait adds to the number of callers that wait for a place.
@@ -63,7 +68,8 @@ func (i *lockedInbox) wait(more int) {
 	}
 }
 
-// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of what waits.
+// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of waiting
+// messages.
 type group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -76,8 +82,8 @@ func (i *lockedInbox) full(in *Delivery) bool {
 	return i.lane.Len() >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
-// crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
-// limit where its messages have a cost, since then there may be many sources.
+// crowded is full for an inbox that is at its limit in all: each source keeps places in it that no other can take. They are
+// half of the limit if its messages have a cost, since then there may be many sources.
 func (i *lockedInbox) crowded(in *Delivery) bool {
 	keeps := i.limit
 	if in.Receipt.Cost > 0 {
@@ -123,7 +129,7 @@ func (i *inbox) push(ctx context.Context, in *Delivery, atOnce bool) error {
 	}
 }
 
-// try is push without waiting: where there is no place it does nothing, and full is true.
+// try is push without waiting: if there is no place it does nothing, and full is true.
 func (i *inbox) try(in *Delivery) (full bool, err error) {
 	i.mu.Lock()
 	switch {
@@ -151,7 +157,7 @@ func (i *inbox) tryRun(run []Delivery) (n int) {
 	return n
 }
 
-// add queues a message and has it handled.
+// add queues a message and starts the goroutine that handles it, if none runs.
 func (i *lockedInbox) add(in *Delivery) {
 	if i.lane.Add(in.Receipt.Source, in) {
 		i.group.wg.Add(1)
@@ -168,52 +174,46 @@ func (i *inbox) room(in *Delivery) bool {
 
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
-	defer i.group.wg.Done()
-	for batch := i.next(); batch != nil; batch = i.next() {
-		for batch != nil {
-			items := batch.Items()
-			for n := range items {
-				if i.turn.claimed.Add(1)&stopBit != 0 {
-					break
-				}
-				if in := &items[n]; i.ended() {
-					in.fail()
-				} else {
-					i.handle(i.group.ctx, in.Message, in.Receipt)
-				}
+	handle, group := i.handle, i.group // read once: callers that add messages write beside them
+	defer group.wg.Done()
+	for block := i.next(nil); block != nil; block = i.next(block) {
+		items := block.Items()
+		for n := range items {
+			if i.turn.claimed.Add(1)&stopBit != 0 {
+				break
 			}
-			done := batch
-			batch = i.enter(batch.Next())
-			i.group.memory.Done(done)
+			if in := &items[n]; group.ctx.Err() != nil {
+				in.fail()
+			} else {
+				handle(group.ctx, in.Message, in.Receipt)
+			}
 		}
 	}
 }
 
-// enter makes a block the one that is worked on. Where the inbox was stopped, nothing in it is to be handled.
-func (i *inbox) enter(b *work.Block[Delivery]) *work.Block[Delivery] {
+// next returns the block of messages to handle after done, which may be nil and is given back; nil: nothing is left, and the
+// goroutine has to end. The messages of blocks that are taken out together are all of one source. Where the inbox was stopped, nothing
+// in the block is to be handled.
+func (i *inbox) next(done *work.Block[Delivery]) (b *work.Block[Delivery]) {
 	i.mu.Lock()
-	i.locked().enter(b)
-	i.mu.Unlock()
-	return b
-}
-
-func (i *lockedInbox) enter(b *work.Block[Delivery]) {
+	if done != nil {
+		b = done.Next()
+	}
+	if b == nil {
+		b = i.lane.Take()
+		i.locked().release()
+	}
 	begun := uint32(0)
 	if i.stopped.Load() {
 		begun = stopBit
 	}
 	i.turn.block = b
 	i.turn.claimed.Store(begun)
-}
-
-// next returns the messages to handle next, all of one source; nil where there are none: then the goroutine has to end.
-func (i *inbox) next() *work.Block[Delivery] {
-	i.mu.Lock()
-	batch := i.lane.Take()
-	i.locked().enter(batch)
-	i.locked().release()
 	i.mu.Unlock()
-	return batch
+	if done != nil {
+		i.group.memory.Done(done)
+	}
+	return b
 }
 
 func (i *inbox) ended() bool { return i.stopped.Load() || i.group.ctx.Err() != nil }
@@ -257,7 +257,7 @@ func (i *inbox) stop() {
 	}
 }
 
-// fail settles the receipt, where there is one, of a message that nobody will handle.
+// fail settles the receipt, if there is one, of a message that nobody will handle.
 func (in *Delivery) fail() {
 	if in.Receipt.By != nil {
 		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,

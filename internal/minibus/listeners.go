@@ -14,10 +14,11 @@ type Listeners struct {
 	group *group
 	limit int
 
-	mu sync.RWMutex
-	at map[message.URL][]*listener // never changed in place: a reader keeps the slice without the lock
+	mu    sync.RWMutex
+	at    map[message.URL][]*listener   // never changed in place: a reader keeps the slice without the lock
+	above func(message.URL) message.URL // see Below; nil: none
 
-	joined atomic.Uint64 // how often one was added
+	joined atomic.Uint64 // how often a listener was added
 }
 
 // Delivery is a message on its way to its listener, and the receipt that goes with it.
@@ -26,16 +27,15 @@ type Delivery struct {
 	Receipt Receipt
 }
 
-// Receiver takes messages for a listener that has a queue of its own, of a bus in another part of the process. A [MiniBus]
-// is one.
+// Receiver takes messages for a listener that has a queue of its own, such as a [MiniBus] in another part of the process.
 type Receiver interface {
-	// Hand takes m, and waits while there is no room. It is false where nobody is there to take it, or ctx has ended
-	// before there was room: then the receipt stays the caller's.
+	// Hand takes m, and waits while there is no room. It returns false if there is no listener, or ctx has ended before there
+	// was room: then the receipt stays the caller's.
 	Hand(ctx context.Context, m message.Message, r Receipt) (taken bool)
-	// TryHand is Hand without waiting. Where it is false it has done nothing, and Hand is to be asked.
+	// TryHand is Hand without waiting. If it returns false it has done nothing, and the caller may call Hand.
 	TryHand(m message.Message, r Receipt) (taken bool)
-	// TryHandRun is TryHand of messages one behind the other, all to one address, and all responses or none. It returns how
-	// many of them, from the first, were taken.
+	// TryHandRun is TryHand for messages one behind the other, all to one address, and either all responses or none. It
+	// returns how many of them, from the first, were taken.
 	TryHandRun(run []Delivery) (n int)
 }
 
@@ -44,6 +44,7 @@ type Receiver interface {
 type listener struct {
 	messages, responses *inbox
 	through             Receiver
+	below               bool // takes messages to addresses below its own too
 }
 
 func (in *listener) box(m *message.Message) *inbox {
@@ -64,7 +65,7 @@ func (in *listener) push(ctx context.Context, g *group, one *Delivery, atOnce bo
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(g.ctx, cancel)() // the bus of the listener may outlive ours
+	defer context.AfterFunc(g.ctx, cancel)() // the bus of the listener may outlive this one
 	if in.through.Hand(ctx, one.Message, one.Receipt) {
 		return nil
 	}
@@ -74,7 +75,7 @@ func (in *listener) push(ctx context.Context, g *group, one *Delivery, atOnce bo
 	return ErrClosed
 }
 
-// try is push without waiting: where there is no place it does nothing, and full is true.
+// try is push without waiting: if there is no place it does nothing, and full is true.
 func (in *listener) try(one *Delivery) (full bool, err error) {
 	if in.through == nil {
 		return in.box(&one.Message).try(one)
@@ -112,25 +113,25 @@ func (l *Listeners) Listen(at message.URL, h message.Handler) (stop func()) {
 	return l.add(at, &listener{messages: l.inbox(taking(h))})
 }
 
-// ListenTaking is Listen for a handler that says itself when a message was taken.
+// ListenTaking is Listen for a handler that settles the receipts itself.
 func (l *Listeners) ListenTaking(at message.URL, h TakingHandler) (stop func()) {
 	return l.add(at, &listener{messages: l.inbox(h)})
 }
 
-// ListenApart is ListenTaking with an inbox of their own for responses: they do not wait behind the messages that came
-// before them, and h may be called for a response while it is handling a message. It is for a listener that passes
-// messages on to somebody who may be waiting for just that response.
+// ListenApart is ListenTaking with a second inbox for responses: they do not wait behind the messages that came before them,
+// and h may be called for a response while it is handling a message. It is for a listener that passes messages on to an
+// application that may be waiting for just that response.
 func (l *Listeners) ListenApart(at message.URL, h TakingHandler) (stop func()) {
-	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h)})
+	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h), below: true})
 }
 
-// ListenThrough adds a listener that has a queue of its own: messages go there at once, and what becomes of them is its
-// business when stop is called.
+// ListenThrough adds a listener that has a queue of its own: messages go there at once, and it decides what becomes of them
+// when stop is called. See [Listeners.Below].
 func (l *Listeners) ListenThrough(at message.URL, to Receiver) (stop func()) {
-	return l.add(at, &listener{through: to})
+	return l.add(at, &listener{through: to, below: true})
 }
 
-// taking is h as a handler for which a message is taken when it has returned.
+// taking makes of h a handler that settles a receipt when h has returned.
 func taking(h message.Handler) TakingHandler {
 	return func(ctx context.Context, m message.Message, r Receipt) {
 		h(ctx, m)
@@ -170,19 +171,19 @@ func (l *Listeners) Deliver(ctx context.Context, at message.URL, m message.Messa
 	return l.Hand(ctx, at, m, Receipt{})
 }
 
-// Hand is Deliver with a receipt, which the listeners settle where there is at least one; else it stays the caller's.
+// Hand is Deliver with a receipt, which the listeners settle; if there is no listener the receipt stays the caller's.
 func (l *Listeners) Hand(ctx context.Context, at message.URL, m message.Message, r Receipt) (int, error) {
 	return l.give(ctx, l.boxes(at), m, r, false)
 }
 
-// TryHand is Hand without waiting: where an inbox of at is full, nothing is done and full is true. Where there are
-// several, messages that come at the same moment may make one a little fuller than its limit. before, which may be nil,
-// is called when it is certain that there is a listener with room, before it gets m.
+// TryHand is Hand without waiting: if an inbox of at is full, it does nothing and full is true. If there are several inboxes,
+// messages that come at the same moment may make one a little fuller than its limit. before, which may be nil, is called when
+// it is certain that there is a listener with room, before the listener gets m.
 func (l *Listeners) TryHand(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
 	boxes := l.boxes(at)
 	if len(boxes) == 1 && before == nil {
 		full, err := boxes[0].try(&Delivery{m, r})
-		if full || err != nil { // an error: it stopped listening meanwhile
+		if full || err != nil { // an error: it has stopped listening meanwhile
 			return 0, full
 		}
 		return 1, false
@@ -202,8 +203,9 @@ func (l *Listeners) TryHand(at message.URL, m message.Message, r Receipt, before
 	return n, false
 }
 
-// TryHandRun is TryHand of messages one behind the other, all to at, and all responses or none. It returns how many of them,
-// from the first, were taken; the others are as if TryHandRun had not been called. 0 may also say that nobody listens.
+// TryHandRun is TryHand for messages one behind the other, all to at, and either all responses or none. It returns how many
+// of them, from the first, were taken; the others are as if TryHandRun had not been called. 0 may also mean that nobody
+// listens.
 func (l *Listeners) TryHandRun(at message.URL, run []Delivery) (n int) {
 	boxes := l.boxes(at)
 	if len(run) > 0 && len(boxes) == 1 {
@@ -225,9 +227,17 @@ func (l *Listeners) boxes(at message.URL) []*listener {
 	at = at.Canonical()
 	l.mu.RLock()
 	boxes := l.at[at]
+	if boxes == nil && l.above != nil {
+		boxes = l.lockedBelow(at)
+	}
 	l.mu.RUnlock()
 	return boxes
 }
+
+// Below has the listeners of ListenApart and ListenThrough get the messages to addresses below theirs too, where nobody listens to just
+// these: above(at) is the address above at whose listener they are for, or at itself where there is none. It is called before the first
+// message.
+func (l *Listeners) Below(above func(at message.URL) message.URL) { l.above = above }
 
 // give puts m into the inboxes.
 func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Message, r Receipt, atOnce bool) (n int, err error) {
@@ -236,14 +246,14 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 			switch err := in.push(ctx, l.group, &Delivery{m, r}, atOnce); err {
 			case nil:
 				n++
-			case ErrClosed: // it stopped listening meanwhile
+			case ErrClosed: // it has stopped listening meanwhile
 			default:
 				return n, err
 			}
 		}
 		return n, nil
 	}
-	all := &shared{of: r, left: 1} // one for us: nothing is settled before all have it
+	all := &shared{of: r, left: 1} // one is for give itself: nothing is settled before all inboxes have the message
 	for _, in := range boxes {
 		all.mu.Lock()
 		all.left++
@@ -264,15 +274,26 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 	return n, err
 }
 
-// Joined is another number when somebody has begun to listen: what was not listened to before is not, while it is the same.
+// lockedBelow are the listeners that get the messages to at because they listen above it. mu is held.
+func (l *Listeners) lockedBelow(at message.URL) []*listener {
+	up := l.above(at)
+	if up == at {
+		return nil
+	}
+	boxes := l.at[up]
+	for _, in := range boxes {
+		if !in.below { // hardly ever: a component listens there too
+			return slices.DeleteFunc(slices.Clone(boxes), func(in *listener) bool { return !in.below })
+		}
+	}
+	return boxes
+}
+
+// Joined changes with each listener that is added: while it is the same, an address without a listener has none.
 func (l *Listeners) Joined() uint64 { return l.joined.Load() }
 
 // Has tells whether anybody listens to at.
-func (l *Listeners) Has(at message.URL) bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return len(l.at[at.Canonical()]) > 0
-}
+func (l *Listeners) Has(at message.URL) bool { return len(l.boxes(at)) > 0 }
 
 // Close ends every listener and waits for the handlers that are running; their context ends at once. It must not be
 // called from a handler.

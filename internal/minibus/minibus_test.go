@@ -23,7 +23,7 @@ const (
 	bob   message.URL = "hyperty://example.com/bob"
 )
 
-// outbox keeps what a bus sends out.
+// outbox keeps what a bus posts to the outside.
 type outbox struct {
 	mu   sync.Mutex
 	sent []message.Message
@@ -74,7 +74,7 @@ func TestDeliverOrderAndDefaultListener(t *testing.T) {
 		post := func(to message.URL, id uint64) bool {
 			return b.Deliver(t.Context(), message.Message{ID: message.NumberID(id), Type: message.Update, From: alice, To: to})
 		}
-		post("hyperty-runtime://example.com/r/", 1) // the same address in its other spelling
+		post("hyperty-runtime://example.com/r/", 1) // another spelling of the same address
 		post("runtime://example.com/r", 2)
 		synctest.Wait()
 		post(bob, 3)
@@ -217,4 +217,38 @@ func BenchmarkDeliver(b *testing.B) {
 	for b.Loop() {
 		bus.Deliver(context.Background(), m)
 	}
+}
+
+// Responses to addresses below its owner's come to the owner, where nobody listens to just these; messages do not.
+func TestResponsesToAddressesBelow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := minibus.New(minibus.Options{})
+		defer b.Close()
+		b.Own(alice)
+		var got []message.URL
+		b.Listen(alice, func(_ context.Context, m message.Message) { got = append(got, m.To) })
+		stop := b.Listen(alice+"/taken", func(context.Context, message.Message) {})
+		for to, nobody := range map[message.URL]bool{alice + "/desk": true, alice + "/taken": false, alice: false, bob: false} {
+			if b.Nobody(to) != nobody {
+				t.Errorf("%s: nobody listens: %v", to, !nobody)
+			}
+		}
+		for _, one := range []struct {
+			to   message.URL
+			kind message.Type
+			want bool
+		}{{alice + "/desk", message.Response, true}, {alice + "/desk", message.Update, false}, {bob, message.Response, false}, {alice + "/taken", message.Response, false}} {
+			got = nil
+			b.Deliver(t.Context(), message.Message{ID: message.NumberID(1), Type: one.kind, From: bob, To: one.to})
+			synctest.Wait()
+			if (len(got) == 1) != one.want {
+				t.Errorf("%v to %s: the owner got %v", one.kind, one.to, got)
+			}
+		}
+		stop()
+		b.Listen(message.Default, func(context.Context, message.Message) {})
+		if b.Nobody(alice + "/desk") {
+			t.Error("the default listener is nobody")
+		}
+	})
 }

@@ -2,27 +2,27 @@ package minibus
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Receipt goes with a message to its listener, for a deliverer that wants to know whether the message was taken. The zero value is
-// for a message that nobody asks about. Exactly one of its methods is called for a message, once.
+// Receipt goes with a message to its listener, for a deliverer that wants to know whether the message was taken. The zero
+// value is for messages that are not tracked. Exactly one of its methods is called for a message, once.
 type Receipt struct {
-	By     Taker // called with the result; nil: nobody wants to know
+	By     Taker // called with the result; nil: the result is not needed
 	Number uint64
 	Cost   uint32 // what By counts for the message until it is settled; 0: By does not bound what waits
 	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
-// Taker hears what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
-// goroutine.
+// Taker is told what becomes of messages. Its methods must not wait, and may be called from any goroutine.
 type Taker interface {
-	// Settled is called when the message was taken (code 200), or when it was not and its sender has been answered with
-	// the code.
+	// Settled is called when the message was taken (code 200), or when it was not and its sender has been answered with the
+	// code.
 	Settled(number uint64, cost uint32, code int)
-	// Failed is called when nobody will take m any more and its sender does not know yet.
+	// Failed is called when nobody will take m and its sender has not been told.
 	Failed(number uint64, cost uint32, m message.Message, why error)
 }
 
@@ -47,6 +47,20 @@ func (r Receipt) Refused(code int) {
 	}
 }
 
+// Passed says that the listener has no use for m. What the other listeners at its address say of it counts; where none of them has a
+// use for it either, it is refused as if nobody listened.
+func (r Receipt) Passed(m message.Message) {
+	if s, ok := r.By.(*shared); ok {
+		s.done(0, m, nil)
+		return
+	}
+	r.Failed(m, unusedError(m.To))
+}
+
+func unusedError(to message.URL) error {
+	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody at %s takes such messages", to)}
+}
+
 // Refuse settles the receipt of m, which is refused, where its owner has a way to tell the sender why. It is false where it has none:
 // the sender is to be answered, and then the receipt is to be settled.
 func (r Receipt) Refuse(m message.Message, why error) (told bool) {
@@ -61,7 +75,8 @@ func (r Receipt) Failed(m message.Message, why error) {
 	}
 }
 
-// shared is the receipt of a message for several listeners: taken when all are done with it and one of them took it.
+// shared is the receipt of a message for several listeners: the message is taken when all are done with it and at least one
+// took it.
 type shared struct {
 	of Receipt
 
@@ -69,17 +84,17 @@ type shared struct {
 	left  int
 	taken bool
 	code  int             // of a refusal
-	m     message.Message // of a failure
+	m     message.Message // of a failure, or that was passed on
 	why   error
 }
 
-// Settled counts one listener.
+// Settled reports the result of one listener.
 func (s *shared) Settled(_ uint64, _ uint32, code int) { s.done(code, message.Message{}, nil) }
 
-// Failed counts one listener.
+// Failed reports the result of one listener.
 func (s *shared) Failed(_ uint64, _ uint32, m message.Message, why error) { s.done(0, m, why) }
 
-// done counts one listener; why or a code of 300 and above says that it did not take the message.
+// done counts one listener; why, or a code of 300 and above, says that it did not take the message.
 func (s *shared) done(code int, m message.Message, why error) {
 	s.mu.Lock()
 	switch {
@@ -89,6 +104,8 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.code = code
 	case code != 0:
 		s.taken = true
+	case s.why == nil && m.To != "":
+		s.m = m
 	}
 	s.left--
 	last := s.left == 0
@@ -101,5 +118,7 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.of.Refused(s.code)
 	case s.why != nil:
 		s.of.Failed(s.m, s.why)
+	default:
+		s.of.Failed(s.m, unusedError(s.m.To))
 	}
 }

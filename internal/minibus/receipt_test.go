@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// notary records what became of messages.
+// notary notes what becomes of messages.
 type notary struct {
 	mu     sync.Mutex
 	codes  map[uint64]int
@@ -41,7 +41,7 @@ func (n *notary) state() (settled, failed int, twice bool) {
 	return len(n.codes), len(n.failed), n.twice
 }
 
-// A message is taken when its handler has returned; what is in the inbox of a listener that goes has failed.
+// A message is taken when its handler has returned; messages in the inbox of a listener that ends have failed.
 func TestReceipts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -68,7 +68,7 @@ func TestReceipts(t *testing.T) {
 		close(gate)
 		synctest.Wait()
 		settled, failed, twice := n.state()
-		if settled != 3 || failed != 7 || twice { // one was under way
+		if settled != 3 || failed != 7 || twice { // one was being handled
 			t.Fatalf("%d settled, %d failed, twice %v", settled, failed, twice)
 		}
 		var gone *message.ResponseError
@@ -84,7 +84,7 @@ func TestReceipts(t *testing.T) {
 	})
 }
 
-// Of several listeners all have to be done with a message; it is taken where one of them took it.
+// Of several listeners all must be done with a message; it is taken if at least one took it.
 func TestReceiptForSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -119,7 +119,7 @@ func TestReceiptForSeveral(t *testing.T) {
 	})
 }
 
-// TryHand never waits, and does nothing where there is no room.
+// TryHand never waits, and does nothing if there is no room.
 func TestHandNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -152,7 +152,8 @@ func TestHandNow(t *testing.T) {
 	})
 }
 
-// A message that is counted elsewhere until it is settled is queued as it comes; the limit of others stays what it is.
+// Messages with a cost, which their deliverer counts until they are settled, are queued beyond the limit; the limit of others
+// stays the same.
 func TestMessagesWithACostComeInBursts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -190,7 +191,7 @@ func TestMessagesWithACostComeInBursts(t *testing.T) {
 	})
 }
 
-// A caller that waits for a place gets one, although others that never wait take places meanwhile.
+// A caller that waits for a place gets one, although callers that never wait take places meanwhile.
 func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -240,3 +241,49 @@ type settled struct{ n int }
 
 func (s *settled) Settled(uint64, uint32, int)                   { s.n++ }
 func (s *settled) Failed(uint64, uint32, message.Message, error) {}
+
+// A listener that has no use for a message says nothing of it: what the other one at the address says counts, also when that goes
+// before it has come to the message. Where nobody has a use for it, it is refused.
+func TestPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(0)
+		defer l.Close()
+		pass := l.ListenTaking(alice, func(_ context.Context, m message.Message, r minibus.Receipt) { r.Passed(m) })
+		n := newNotary()
+		hand := func(i uint64) {
+			t.Helper()
+			if taken, err := l.Hand(t.Context(), alice, message.Message{To: alice}, minibus.Receipt{By: n, Number: i}); taken == 0 || err != nil {
+				t.Fatal(taken, err)
+			}
+			synctest.Wait()
+		}
+		refused := func(i uint64) {
+			t.Helper()
+			var no *message.ResponseError
+			if !errors.As(n.failed[i], &no) || no.Code != message.CodeNotFound || n.codes[i] != 0 {
+				t.Errorf("%d: %v, code %d", i, n.failed[i], n.codes[i])
+			}
+		}
+		hand(1)
+		refused(1) // it is alone
+		also := l.ListenTaking(alice, func(_ context.Context, m message.Message, r minibus.Receipt) { r.Passed(m) })
+		hand(2)
+		refused(2)
+		also()
+		gate := make(chan struct{})
+		stop := l.Listen(alice, func(context.Context, message.Message) { <-gate })
+		hand(3)
+		hand(4)
+		if len(n.codes) > 0 {
+			t.Errorf("settled before its handler has returned: %v", n.codes)
+		}
+		stop()
+		refused(4)
+		close(gate)
+		synctest.Wait()
+		if n.codes[3] != message.CodeOK || n.twice {
+			t.Errorf("3: code %d, %v; twice %v", n.codes[3], n.failed[3], n.twice)
+		}
+		pass()
+	})
+}

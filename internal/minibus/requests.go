@@ -18,13 +18,13 @@ const DefaultTimeout = 15 * time.Second
 // MaxRequests is how many requests of one bus may wait at the same time.
 const MaxRequests = 1 << 16
 
-// Requests is which response belongs to which request: by the requester's address, the ID, and who was asked, see
+// Requests finds the request that a response answers: by the requester's address, the ID, and the address that was asked, see
 // [Answers]. The zero value works.
 //
-// A request that has no ID gets a random one of 64 bits, which nobody guesses who has not seen the request. Messages that
-// nobody waits for an answer to are counted: their IDs only tell them apart. In JSON a number is exact everywhere up to
-// 2^53 only; whoever hands a message to an implementation that reads more of it as a floating-point number gives it a
-// shorter ID on the way, and the answer the one that it had.
+// A request without an ID gets a random one of 64 bits, which nobody can guess who has not seen the request. Messages that
+// expect no answer are numbered: their IDs only tell them apart. In JSON a number is exact everywhere up to 2^53 only; so the
+// part that sends a message to an implementation which reads numbers as floating-point ones gives it a shorter ID on the way,
+// and the answer the original one.
 type Requests struct {
 	Timeout time.Duration // 0: [DefaultTimeout]
 
@@ -53,14 +53,14 @@ type asked struct {
 	answers chan message.Message
 }
 
-// Number gives m, to which nobody waits for an answer, an ID where it has none.
+// Number gives m, which expects no answer, an ID if it has none.
 func (r *Requests) Number(m *message.Message) {
 	if m.ID.IsZero() {
 		m.ID = message.NumberID(r.last + r.given.Add(1))
 	}
 }
 
-// NumberRequest gives m, which is to be answered, an ID where it has none: a random one.
+// NumberRequest gives m, which expects an answer, a random ID if it has none.
 func (r *Requests) NumberRequest(m *message.Message) {
 	if !m.ID.IsZero() {
 		return
@@ -72,18 +72,18 @@ func (r *Requests) NumberRequest(m *message.Message) {
 	}
 }
 
-// randomID is a random ID.
+// randomID returns a random ID.
 func (r *lockedRequests) randomID() message.ID {
 	if r.random == nil {
 		var seed [32]byte
-		_, _ = crand.Read(seed[:]) // it does not fail: it ends the process
+		_, _ = crand.Read(seed[:]) // it cannot fail: it would end the process
 		r.random = rand.NewChaCha8(seed)
 	}
 	return message.NumberID(r.random.Uint64())
 }
 
-// Do registers m, has post send it, and waits for the final response; see [message.Bus]. progress, where it is not
-// nil, gets the provisional ones.
+// Do registers m, has post send it, and waits for the final response; see [message.Bus]. progress, if not nil, gets the
+// provisional ones.
 func (r *Requests) Do(ctx context.Context, m message.Message, post func(context.Context, message.Message) error, progress func(message.Message)) (message.Message, error) {
 	r.NumberRequest(&m)
 	key := requestKey{m.From.Canonical(), m.ID.Key()}
@@ -145,8 +145,8 @@ func (r *Requests) drop(key requestKey) {
 	r.mu.Unlock()
 }
 
-// Answer gives a response to the request that waits for it, and tells whether there is one: a response from another
-// address than the one that was asked belongs to none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
+// Answer gives a response to the request that waits for it, and tells whether there is one: a response from another address
+// than the one that was asked answers none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
 // dropped; the final one is not.
 func (r *Requests) Answer(m message.Message) bool {
 	if m.Type != message.Response {

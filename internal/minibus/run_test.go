@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// runOf is messages number first to first+n-1, all to alice.
+// runOf makes the messages number first to first+n-1, all to alice.
 func runOf(by minibus.Taker, kind message.Type, first, n uint64) (run []minibus.Delivery) {
 	for i := range n {
 		run = append(run, minibus.Delivery{
@@ -22,7 +22,7 @@ func runOf(by minibus.Taker, kind message.Type, first, n uint64) (run []minibus.
 	return run
 }
 
-// TryHandRun takes as many as there is room for, in order; what it leaves it has not touched.
+// TryHandRun takes as many as there is room for, in order, and does not touch the others.
 func TestHandRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(100)
@@ -44,7 +44,7 @@ func TestHandRun(t *testing.T) {
 		if taken := l.TryHandRun(alice, run); taken != 100 {
 			t.Fatalf("%d taken, there is room for 100", taken)
 		}
-		clear(run) // it is the caller's
+		clear(run) // it belongs to the caller
 		synctest.Wait()
 		run = runOf(n, message.Update, 101, 50)
 		if taken := l.TryHandRun(alice, run); taken != 50 {
@@ -76,7 +76,7 @@ func TestHandRun(t *testing.T) {
 	})
 }
 
-// What is handed to a listener with a queue of its own goes there, waits there, and ends with its bus or ours.
+// Messages for a listener with a queue of its own go there, wait there, and end with its bus or this one.
 func TestListenThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -123,12 +123,12 @@ func TestListenThrough(t *testing.T) {
 			t.Errorf("who waited for room: %d taken", taken)
 		}
 		answer := runOf(n, message.Response, 7, 1)
-		if taken := l.TryHandRun(alice, answer); taken != 1 { // its place is behind the others: nobody has asked
+		if taken := l.TryHandRun(alice, answer); taken != 1 { // its place is behind the others, since no request waits for it
 			t.Errorf("a response that nobody waits for: %d taken", taken)
 		}
 		go hand(8)
 		synctest.Wait()
-		l.Close() // callers that wait in it return, though the other bus goes on
+		l.Close() // calls that wait in it return, though the other bus goes on
 		if taken := <-waits; taken != 0 {
 			t.Errorf("taken after the end: %d", taken)
 		}

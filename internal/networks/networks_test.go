@@ -84,7 +84,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// A dialer that is controlled connects to what is allowed, and sends nothing to what is not, whatever a name says.
+// A dialer with Control connects to allowed addresses, and sends nothing to others, whatever a name resolves to.
 func TestControl(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,8 +109,8 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// FuzzAllowed: an address that is in a private, local or special network is never taken for a public one, in whatever
-// form it stands.
+// FuzzAllowed: an address that is in a private, local or special network never counts as public, in whatever form it is
+// written.
 func FuzzAllowed(f *testing.F) {
 	for _, seed := range []string{"public", "10.0.0.0/8", "::/0", "1.2.3.4", "fe80::1%1"} {
 		f.Add(seed, []byte{127, 0, 0, 1})

@@ -2,20 +2,20 @@ package networks
 
 import "net/netip"
 
-// Kind is what an address is for, as the registries of special purposes have it. The one table of them is in this file.
+// Kind is the purpose of an address, as the registries of special-purpose addresses say. The one table of them is in this file.
 //
 // Two rules decide by it, and differ on purpose. [Allowed] says where this process may connect because somebody else has
 // named a host: [Public] is [KindInternet] alone, and an IPv6 address counts as the IPv4 address that it contains only
 // behind the well-known prefix of NAT64, which networks without IPv4 need. The policy of package sdk/udp/reach says where
 // datagrams may go because a peer has named an address: it takes [KindSpecial] as well, since the ranges for documentation
-// and benchmarks lead to nobody in the open and are what laboratories use, and [KindGateway] where it takes every address
+// and benchmarks lead to nobody in the Internet and are used in laboratories, and [KindGateway] if it takes every address
 // that [Embedded] finds in it.
 type Kind uint8
 
 // The kinds of addresses.
 const (
 	KindInvalid     Kind = iota // no address
-	KindInternet                // of somebody in the Internet
+	KindInternet                // public
 	KindUnspecified             // 0.0.0.0, ::
 	KindLoopback                // 127.0.0.0/8, ::1
 	KindLinkLocal               // 169.254.0.0/16, fe80::/10: this link, a cloud's metadata service
@@ -27,7 +27,7 @@ const (
 	KindSpecial   // anything else that is not the Internet: documentation, benchmarks, protocol assignments, IPv6 outside 2000::/3
 )
 
-// special is the table. The first row that has an address counts, so a part of a range stands before it.
+// special is the table. The first row that contains an address counts, so a part of a range comes before the range.
 var special = []struct {
 	prefix netip.Prefix
 	kind   Kind
@@ -82,8 +82,7 @@ var (
 	nat64own  = netip.MustParsePrefix("64:ff9b:1::/48")
 )
 
-// KindOf says what an address is for. An IPv4 address that is written as one of IPv6 counts as what it is; a zone counts for
-// nothing.
+// KindOf returns the kind of an address. An IPv4 address that is written as IPv6 counts as IPv4; a zone is ignored.
 func KindOf(ip netip.Addr) Kind {
 	if !ip.IsValid() {
 		return KindInvalid
@@ -108,7 +107,7 @@ func Embedded(ip netip.Addr) []netip.Addr {
 	switch {
 	case sixToFour.Contains(ip):
 		return []netip.Addr{four(2)}
-	case teredo.Contains(ip): // the server, and the client with all its bits turned round
+	case teredo.Contains(ip): // the server, and the client with all its bits inverted
 		client := [4]byte{^b[12], ^b[13], ^b[14], ^b[15]}
 		return []netip.Addr{four(4), netip.AddrFrom4(client)}
 	case nat64.Contains(ip):

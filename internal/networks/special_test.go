@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/internal/networks"
 )
 
-// The table has every range that a maintained one has, which is made of the registries themselves.
+// The table has every range of a maintained table, which is made from the registries.
 func TestTableIsWhole(t *testing.T) {
 	for _, p := range append(append([]netip.Prefix{}, ssrf.IPv4DeniedPrefixes...), ssrf.IPv6DeniedPrefixes...) {
 		for _, ip := range []netip.Addr{p.Addr(), last(p)} {
@@ -22,7 +22,7 @@ func TestTableIsWhole(t *testing.T) {
 		}
 	}
 	guard := ssrf.New(ssrf.WithAnyPort())
-	for first := range 256 { // and no other: what that one lets pass is the Internet here
+	for first := range 256 { // and no other range: addresses that are public there are public here
 		for second := range 256 {
 			for _, ip := range []netip.Addr{netip.AddrFrom4([4]byte{byte(first), byte(second), 7, 7}), netip.AddrFrom16([16]byte{byte(first), byte(second), 15: 7})} {
 				if got, want := networks.KindOf(ip) == networks.KindInternet, guard.SafeAddr(ip) == nil; got != want {

@@ -9,7 +9,7 @@ import (
 // Operation is what an update does to its attribute.
 type Operation string
 
-// The operations. Set replaces; the wire has no word for it, and removes an attribute by leaving its value out.
+// The operations. Set replaces a value. On the wire it has no word, and an update without a value removes the attribute.
 const (
 	Set    Operation = ""
 	Add    Operation = "add"

@@ -8,8 +8,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ChildrenAttribute is where an object's data holds its child objects, by their ids. So they come with the object's
-// value, in the order of its versions, like everything else in it.
+// ChildrenAttribute is the attribute of an object's data that has its child objects, by their ids. So they come with the
+// object's value, in the order of its versions, like everything else in it.
 const ChildrenAttribute = "childrenObjects"
 
 // MaxNames is how many names of children an object may have.
@@ -17,8 +17,8 @@ const MaxNames = 32
 
 const maxChildID = 1024 + 64
 
-// Child is a child object (specification, "Children"): made by an observer, or the reporter, of the object that it
-// belongs to, who alone changes it; the object's reporter may remove it too.
+// Child is a child object (specification, "Children"). An observer or the reporter of the object has made it, and only that
+// component changes it; the object's reporter may remove it too.
 type Child struct {
 	Name     string          `json:"name"`     // one of the object's Childrens
 	Reporter message.URL     `json:"reporter"` // the component that made it
@@ -26,7 +26,7 @@ type Child struct {
 	Value    json.RawMessage `json:"value"`
 }
 
-// Children is where the child objects with a name are reported; of the name "", all of them.
+// Children is the address for reports of the child objects with a name; of the name "", of all child objects.
 func Children(object message.URL, name string) message.URL {
 	if name == "" {
 		return object.Join("children")
@@ -47,7 +47,7 @@ func CheckNames(names []string) error {
 	return nil
 }
 
-// CheckChildID tells whether id is a child's that the component reporter made: <reporter>#<letters and digits>.
+// CheckChildID tells whether id is of a child that the component reporter made: <reporter>#<letters and digits>.
 func CheckChildID(id string, reporter message.URL) error {
 	own, n, ok := strings.Cut(id, "#")
 	if !ok || len(id) > maxChildID || !token(n, "-") || message.URL(own).Canonical() != reporter.Canonical() {

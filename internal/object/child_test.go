@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What passes the checks of a child's id is one key of the data, which nothing else reads or writes.
+// An id that passes the checks is one key of the data, which nothing else reads or writes.
 func FuzzChildID(f *testing.F) {
 	f.Add("hyperty://a.example/bob#1", "hyperty://a.example/bob")
 	f.Add("hyperty://a.example/bob#1.value", "hyperty://a.example/bob")

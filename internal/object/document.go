@@ -94,7 +94,7 @@ func (d Document) Lookup(attribute string) (json.RawMessage, bool) {
 	return encode(v), true
 }
 
-// find walks to an attribute.
+// find finds an attribute.
 func (d Document) find(attribute string) (any, bool) {
 	p, err := parsePath(attribute)
 	if err != nil {

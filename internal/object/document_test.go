@@ -265,7 +265,7 @@ func TestUpdateCheck(t *testing.T) {
 	}
 }
 
-// A packed document is the same document: to read, to look into, to change; what it was made of is not touched.
+// A packed document is the same document, for reading and changing; the original is not changed.
 func TestPacked(t *testing.T) {
 	for _, text := range []string{``, `{}`, `{"a":1e2,"b":[1,{"c":"<é>"}],"":null}`} {
 		d, err := Parse([]byte(text))
@@ -296,7 +296,7 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-// The document of a Connection object is packed when it rests, and no other.
+// Only the document of a Connection object is packed, when it has not changed for a time.
 func TestPacker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // the owner's

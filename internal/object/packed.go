@@ -7,17 +7,17 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// packAfter is how long a document has not changed when it is packed.
+// packAfter is the time without a change after which a document is packed.
 const packAfter = time.Second
 
-// Packer has the document of a Connection object packed when it has not changed for a second. Such an object changes at most
-// a hundred times while its connection is set up, and then no more for as long as the connection lives; a runtime has two
-// for every peer. If it were packed after each change, each further change would read and write all of it. The zero value is
+// Packer packs the document of a Connection object when it has not changed for a second. Such an object changes at most a
+// hundred times while its connection is set up, and then no more for as long as the connection lives; a runtime has two for
+// every peer. If it were packed after each change, each further change would read and write all of it. The zero value is
 // ready. The lock that guards the document guards its Packer too.
 type Packer struct{ timer *time.Timer }
 
-// Changed is called when the document of the object at url has changed. When it has then not changed for a second, pack is
-// called on a goroutine of its own. pack calls Packed.
+// Changed is called when the document of the object at url has changed. If it does not change for a second then, pack is called
+// on a goroutine of its own. pack calls Packed.
 func (r *Packer) Changed(url message.URL, pack func()) {
 	switch {
 	case url.Scheme() != message.SchemeConnection:
@@ -28,14 +28,14 @@ func (r *Packer) Changed(url message.URL, pack func()) {
 	}
 }
 
-// Packed is d as it is kept while it does not change.
+// Packed returns d in the form in which it is kept while it does not change.
 func (r *Packer) Packed(d Document) Document {
 	r.timer = nil
 	return d.Packed()
 }
 
-// Packed returns the same document in a fifth of the memory or so. What is done with it takes longer, and a document that
-// Apply makes of it is not packed: it is for many documents that change no more.
+// Packed returns the same document in a fifth of the memory or so. Its methods take longer, and a document that Apply makes of
+// it is not packed: it is for many documents that do not change any more.
 func (d Document) Packed() Document {
 	if d.root == nil {
 		return d

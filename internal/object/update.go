@@ -17,8 +17,8 @@ func (d Document) Replacement(attribute string, value json.RawMessage) Change {
 	return c
 }
 
-// Addition is the change that appends value to the array attribute of d (specification, "Trickle"). There need not be
-// one yet.
+// Addition is the change that appends value to the array attribute of d (specification, "Trickle"). The array need not exist
+// yet.
 func (d Document) Addition(attribute string, value json.RawMessage) Change {
 	n := 0
 	if v, ok := d.find(attribute); ok {

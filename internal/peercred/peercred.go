@@ -13,8 +13,7 @@ import (
 // protects the socket.
 var ErrUnknown = errors.New("this system does not tell who is at the other end of a Unix socket")
 
-// Check refuses a connection whose other end is neither this process's user nor root. It returns nil where the system
-// cannot tell.
+// Check refuses a connection whose other end is neither this process's user nor root. It returns nil if the system cannot tell.
 func Check(conn net.Conn) error {
 	uid, err := UID(conn)
 	switch {

@@ -41,7 +41,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// One CPU profile at a time; a caller that gives up makes place for the next.
+// There is one CPU profile at a time; when a caller gives up, the next one can begin.
 func TestOneAtATime(t *testing.T) {
 	if err := pprof.StartCPUProfile(io.Discard); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
 // Package runtimekey has what follows from a runtime's Ed25519 key: the identifier in the runtime's URL, and the certificate of the
-// key with which the runtime makes its sessions. What else a runtime signs is in sdk/proof.
+// key with which the runtime makes its sessions. The other signatures of a runtime are in sdk/proof.
 package runtimekey
 
 import (

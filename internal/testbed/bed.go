@@ -31,7 +31,7 @@ type Options struct {
 	Transport string   // the program of a P2P plug-in for them; "": quic
 }
 
-// Open compiles the programs, and starts a Message Node and the runtimes. Where that fails nothing is left.
+// Open compiles the programs, and starts a Message Node and the runtimes. If that fails nothing is left.
 func Open(ctx context.Context, o Options) (*Bed, error) {
 	dir, err := os.MkdirTemp("", "pf-") // short, since a socket's path has about 100 bytes
 	if err != nil {

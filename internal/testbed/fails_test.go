@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A bed that cannot be made says why, and leaves nothing.
+// If a bed cannot be made, the error says why, and nothing is left.
 func TestOpenSaysWhyItFails(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -23,7 +23,7 @@ type Process struct {
 }
 
 const (
-	readyTimeout = 3 * time.Minute // also where the machine does much else
+	readyTimeout = 3 * time.Minute // also on a busy machine
 	stopTimeout  = 15 * time.Second
 )
 

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// What cannot be started is an error that names it.
+// A program that cannot be started gives an error that names it.
 func TestBroken(t *testing.T) {
 	_, err := Command{Name: "a broken one", Log: os.DevNull, Args: []string{"false"}}.Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "a broken one") {
@@ -42,7 +42,7 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// A bed has what it says, and leaves nothing.
+// A bed has what its options say, and leaves nothing.
 func TestBed(t *testing.T) {
 	b, err := Open(t.Context(), Options{Runtimes: []string{"a", "b"}})
 	if err != nil {

@@ -6,5 +6,5 @@
 // key. [Queue] is Lanes with a lock and goroutines, and [Jobs] is a Queue of functions. All of them store items in blocks
 // of a shared pool, and use no memory while they are empty.
 //
-// [Group] is goroutines that belong to no key: they are told to end together, and are waited for.
+// [Group] has goroutines that belong to no key: End ends all of them, and Wait waits for them.
 package work

@@ -17,7 +17,7 @@ type Lane[T any] struct {
 	others  *[numOthers]list[T] // the lists of other sources; nil: not needed yet
 	head    *list[T]            // the first of the lists that are not empty, in the order of their turns
 	tail    *list[T]
-	running bool // there is a worker, or the owner has been told to start one
+	running bool // there is a worker, or Add has returned that the owner starts one
 	held    bool
 }
 
@@ -160,7 +160,7 @@ func (l *Lane[T]) append(q *list[T]) {
 	l.tail = q
 }
 
-// drop gives the memory of the other lists back. They are all empty.
+// drop gives back the memory of the other lists. They are all empty.
 func (l *Lane[T]) drop() {
 	if l.others != nil && l.Memory != nil {
 		l.Memory.others.Put(l.others)

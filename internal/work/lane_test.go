@@ -11,7 +11,7 @@ type numbered struct {
 	number uint64
 }
 
-// laneModel is what a lane is to do, said as simply as possible: a list of numbers for each source.
+// laneModel is the simplest model of a lane: a list of numbers for each source.
 type laneModel struct {
 	t      *testing.T
 	memory Memory[numbered]
@@ -20,7 +20,7 @@ type laneModel struct {
 
 	number  uint64
 	waiting map[uint32][]uint64
-	turns   map[uint32]int // takes since the first that waits of a source has waited
+	turns   map[uint32]int // number of takes since the first waiting item of a source began to wait
 	n       int
 	works   bool
 }
@@ -35,7 +35,8 @@ func (m *laneModel) add(source uint32) {
 	m.n++
 }
 
-// take checks what is taken: each source's oldest, in order; not more than a turn; and nobody waits for two turns of others.
+// take checks the items that are taken: each source's oldest, in order; no more than a turn; and no source waits for two turns
+// of another.
 func (m *laneModel) take() {
 	if !m.works {
 		return
@@ -89,7 +90,7 @@ func (m *laneModel) fair() {
 	}
 }
 
-// few is how many sources of the test have lists of their own; as many lists are shared by others.
+// few is how many sources of the test have lists of their own; the other sources share as many lists.
 const few = 4
 
 // run does what ops says: each byte takes, or adds items.
@@ -136,7 +137,7 @@ func FuzzLane(f *testing.F) {
 	})
 }
 
-// A lane that is held, or claimed, keeps what comes, and says that a worker begins when it is over.
+// A lane that is held, or claimed, keeps new items; when that ends, it says that a worker has to begin.
 func TestLaneHoldAndClaim(t *testing.T) {
 	var l Lane[int]
 	one := 1

@@ -36,8 +36,8 @@ const maxSpare = 16
 type KeyLane[K comparable, V any] struct {
 	key   K
 	lane  Lane[sized[V]]
-	bytes int // of what waits and of the item that is being worked on
-	now   int // bytes of that one; 0: none is
+	bytes int // of the items that wait and of the one that is being worked on
+	now   int // bytes of the item that is being worked on; 0: there is none
 
 	// Of Queue: the worker, and how it gets its items.
 	ctx  context.Context
@@ -56,7 +56,7 @@ func (l *Lanes[K, V]) Len() int { return len(l.by) }
 // Has tells whether there is work for a key.
 func (l *Lanes[K, V]) Has(key K) bool { return l.by[key] != nil }
 
-// Each calls f for each key that has work, with how many items and bytes that is, what is being worked on included.
+// Each calls f for each key that has work, with the number of its items and bytes, including the item that is being worked on.
 func (l *Lanes[K, V]) Each(f func(key K, items, bytes int)) {
 	for key, in := range l.by {
 		n := in.lane.Len()
@@ -67,8 +67,8 @@ func (l *Lanes[K, V]) Each(f func(key K, items, bytes int)) {
 	}
 }
 
-// Add adds work for a key. It is not ok where a limit is reached: the work is not taken. Where begin is not nil the caller
-// starts a worker for it, which calls Next until there is nothing.
+// Add adds work for a key. ok is false if a limit is reached: then the work is not taken. If begin is not nil the caller starts
+// a worker for it, which calls Next until there is no more work.
 func (l *Lanes[K, V]) Add(key K, size int, v V) (begin *KeyLane[K, V], ok bool) {
 	if !l.ready {
 		l.ready, l.Limits, l.by = true, l.Limits.usual(), map[K]*KeyLane[K, V]{}

@@ -21,7 +21,7 @@ func (b *Block[T]) Next() *Block[T] { return b.next }
 
 // Memory is the pool of blocks that lanes of one type share. The zero value works. It is safe for use by many goroutines.
 type Memory[T any] struct {
-	blocks sync.Pool // of *Block[T], empty: items of a type, no bytes, so none of internal/buffers
+	blocks sync.Pool // of *Block[T], empty; internal/buffers has only bytes
 	others sync.Pool // of *[numOthers]list[T], all empty; the same holds
 }
 

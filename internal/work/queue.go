@@ -9,9 +9,9 @@ import (
 // Queue is a bounded work queue by key. Work of one key is done in order, work of different keys in parallel. A
 // key has a goroutine, its worker, while it has work. Begin, and Run or Worker, are set before the first Do.
 type Queue[K comparable, V any] struct {
-	// Begin runs the function in a goroutine that the owner waits for; ctx ends when it has to end. If the owner starts no more
-	// goroutines, Begin calls the function itself with a ctx that has ended; then the work that waits is dropped. An owner that is
-	// dropped with its queue may do nothing instead; then the key stays busy.
+	// Begin runs the function in a goroutine that the owner waits for; ctx ends when the goroutine has to end. If the owner
+	// starts no more goroutines, Begin calls the function itself with a ctx that has ended; then the work that waits is
+	// dropped. An owner that is dropped with its queue may do nothing instead; then the key stays busy.
 	Begin func(func(ctx context.Context))
 	Run   func(ctx context.Context, v V)
 	// Worker is used in place of Run for work that keeps a state between two items of a key. It calls next for each item, and
@@ -55,7 +55,7 @@ func (q *Queue[K, V]) add(key K, size int, v *V) (run func(context.Context), ok 
 // Busy tells whether there is work for any key. It takes no lock.
 func (q *Queue[K, V]) Busy() bool { return q.busy.Load() > 0 }
 
-// Has tells whether there is work for a key, what is being worked on included. Where there is none for any it takes no lock.
+// Has tells whether there is work for a key, including an item that is being worked on. If no key has work it takes no lock.
 func (q *Queue[K, V]) Has(key K) bool {
 	if !q.Busy() {
 		return false
@@ -65,8 +65,8 @@ func (q *Queue[K, V]) Has(key K) bool {
 	return q.lanes.Has(key)
 }
 
-// Each calls f for each key that has work, with how many items and bytes that is, what is being worked on included. f must not
-// use the queue.
+// Each calls f for each key that has work, with the number of its items and bytes, including the item that is being worked on.
+// f must not use the queue.
 func (q *Queue[K, V]) Each(f func(key K, items, bytes int)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,7 +85,7 @@ func (q *Queue[K, V]) work(ctx context.Context, in *KeyLane[K, V]) {
 	}
 }
 
-// next is the next item of a lane; not ok: there is none, or its worker is to end.
+// next returns the next item of a lane; ok is false if there is none, or the worker has to end.
 func (q *Queue[K, V]) next(in *KeyLane[K, V]) (v V, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Each key keeps its order, one that is stuck holds up no other, and what waits is bounded.
+// Each key's work keeps its order, a key that is stuck holds up no other, and waiting work is bounded.
 func TestJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -72,11 +72,11 @@ func TestLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		limits Limits
 		size   int
-		keys   int // that bring the work in turn
+		keys   int // keys to which work is added in turn
 		want   int // items that are taken
 	}{
 		"keys":      {Limits{Keys: 3}, 1, 5, 3},
-		"items":     {Limits{Items: 4}, 1, 1, 5}, // and the one that is worked on
+		"items":     {Limits{Items: 4}, 1, 1, 5}, // 4, and the one that is being worked on
 		"bytes":     {Limits{Bytes: 100, Overhead: 5}, 20, 1, 4},
 		"all bytes": {Limits{AllBytes: 100, Overhead: 5}, 20, 4, 4},
 	} {
@@ -91,7 +91,7 @@ func TestLimits(t *testing.T) {
 					workers = append(workers, begin)
 					_, _ = lanes.Next(begin)
 				}
-				if name == "keys" && tries >= c.keys { // others wait behind those
+				if name == "keys" && tries >= c.keys { // these wait behind the first ones
 					break
 				}
 				if ok {
@@ -111,12 +111,12 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Work by many keys from many goroutines: each key's in its order, all of it, and never two workers for one key.
+// Work of many keys from many goroutines: all of it is done, each key's in order, and never by two workers of one key.
 func TestQueueKeepsOrder(t *testing.T) {
 	const keys, each = 50, 500
 	type item struct{ key, n int }
 	var wg sync.WaitGroup
-	var next, inside [keys]int // of a key its worker alone writes: the race detector looks
+	var next, inside [keys]int // only the worker of a key writes its element: the race detector checks that
 	q := Queue[int, item]{
 		Begin:  func(f func(context.Context)) { wg.Go(func() { f(t.Context()) }) },
 		Limits: Limits{Items: each},
@@ -148,7 +148,7 @@ func TestQueueKeepsOrder(t *testing.T) {
 	}
 }
 
-// What passes while a worker works takes no memory.
+// Items that pass through a busy queue allocate nothing.
 func TestNoAllocations(t *testing.T) {
 	var lanes Lanes[string, numbered]
 	for _, key := range []string{"a", "b"} {
@@ -197,8 +197,8 @@ func BenchmarkLane(b *testing.B) {
 	}
 }
 
-// A worker has all that comes for its key while it works, and what it keeps is its own; what is said of a key counts the item
-// that is being worked on.
+// A worker gets all items for its key while it works, and keeps its own state; the figures of a key include the item that is
+// being worked on.
 func TestWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var wg sync.WaitGroup
@@ -240,7 +240,7 @@ func TestWorker(t *testing.T) {
 	})
 }
 
-// Where no goroutine may begin any more, Begin ends the worker at once and nothing is left.
+// If no goroutine may begin any more, Begin ends the worker at once and nothing is left.
 func TestBeginAtTheEnd(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()

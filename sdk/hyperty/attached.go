@@ -21,16 +21,18 @@ var (
 func newAttached(c *Client, ref uint32, r Registration) *attached {
 	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{},
 		tracked: map[message.ID]*tracked{}}
-	// IDs start anywhere, so that an answer to an earlier process at this address meets no request of this one.
+	// IDs start at a random number, so that an answer to a request of an earlier process at this address matches none of this
+	// one.
 	a.lastID = uint64(rand.Uint32()) << 16
 	a.bus = minibus.New(minibus.Options{Out: a.out, Timeout: c.o.Timeout})
 	return a
 }
 
-// open lets messages in: the hyperty listens.
+// open starts the delivery of messages: the hyperty listens from now on.
 func (a *attached) open(h *Hyperty) {
 	c := a.client
 	c.mu.Lock()
+	a.bus.Own(a.url)
 	a.hyperty, a.intake.opened = h, true
 	lost, err := a.state == ended, a.err
 	a.locked().start(a.intake.lane.Open())
@@ -67,7 +69,7 @@ func identifier(url message.URL) string {
 	return string(url[strings.LastIndexByte(string(url), '/')+1:])
 }
 
-// again asks once more after a pause, if the connection is still the same.
+// again asks for the registration once more after a pause, if the connection is still the same.
 func (a *attached) again(conn *connection, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -112,7 +114,7 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 	return a.enqueue(ctx, &m, false)
 }
 
-// Track posts m and has tell called with what becomes of it; see [New].
+// Track posts m, and calls tell with its outcome; see [New].
 func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	a.number(m)
 	key := m.ID.Key()
@@ -136,10 +138,13 @@ func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outc
 // enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there. What the runtime
 // would refuse to read is refused here: the error is a *message.FieldError.
 func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) error {
+	if err := m.CheckBody(); err != nil { // before the lock, since it takes the longest
+		return err
+	}
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := a.checker.Check(m); err != nil {
+	if err := a.checker.CheckRouting(m); err != nil {
 		return err
 	}
 	if m.ID.IsZero() {
@@ -177,7 +182,7 @@ func (a *lockedAttached) room(ctx context.Context, m *message.Message, to destin
 		})
 		there := c.conn != nil && a.state == registered
 		if err == ErrDisconnected && there {
-			continue // it is there, only slow: that is ctx's to bound
+			continue // the runtime is there, only slow: ctx limits this wait
 		}
 		if err == nil && a.state == ended {
 			err = a.err

@@ -58,7 +58,7 @@ type Client struct {
 	changed  chan struct{} // closed and replaced at each change, while there are waiters
 	waiters  int
 
-	intakes work.Memory[incoming] // has the messages of all intakes
+	intakes work.Memory[incoming] // the messages in all intakes
 }
 
 // The life of an attached hyperty: asked → registered → asked (after each break) …; → closing → ended.
@@ -137,6 +137,7 @@ type connection struct {
 	conn    net.Conn
 	reader  *apiwire.Reader
 	credit  apiwire.Credit  // that the reader has read last
+	last    *attached       // for which the reader has read a message last
 	ctx     context.Context // ends with the stream
 	cancel  context.CancelFunc
 	runtime message.URL
@@ -147,7 +148,7 @@ type connection struct {
 	// Guarded by client.mu.
 	control   apiwire.Queue // records that are no messages
 	dirty     []*attached   // whose queue is not empty
-	owing     []*attached   // that have taken messages or responses of which the runtime does not know
+	owing     []*attached   // that owe the runtime credit for messages or responses
 	hesitates bool          // late is running
 	reading   bool          // more of what was read is to be handled
 }

@@ -38,7 +38,7 @@ type Hyperty struct {
 	listening bool                     // Handle or Receive has been called
 	deaf      bool                     // neither was called while the first message waited: messages are refused
 	given     given                    // messages that the application has
-	tracked   int                      // messages without a final state
+	tracked   slots                    // messages without a final state
 
 	turn    turn
 	checked checked

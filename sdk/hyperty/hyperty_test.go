@@ -171,7 +171,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A hyperty that is there for its data objects alone is not held up by messages that nobody takes.
+// A hyperty that uses only data objects is not held up by messages that it does not take.
 func TestNobodyReceives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hall := newHall(t)

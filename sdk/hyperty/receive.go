@@ -11,10 +11,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Handle has f called for every message that comes, one at a time and in order; the context ends when the hyperty is
-// closed. Responses and what belongs to data objects do not come here. f replaces the handler before it; messages that
-// came earlier have waited for the first. A handler that waits for the answer of a hyperty that in turn asks this one
-// waits for itself: it should answer from another goroutine.
+// Handle makes f the handler: it is called for every message that comes, one at a time and in order; the context ends
+// when the hyperty is closed. Responses and what belongs to data objects do not come here. f replaces the handler
+// before it; messages that came earlier have waited for the first. A handler that waits for the answer of a hyperty
+// that in turn asks this one waits for itself: it should answer from another goroutine.
 func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -63,7 +63,7 @@ func (s *sent) add(number uint64, r receipt) {
 	s.count++
 }
 
-// take takes a post out, where it is there.
+// take removes the post with the number, if it is there.
 func (s *sent) take(number uint64) (r receipt, ok bool) {
 	i := number - s.first
 	if number < s.first || i >= uint64(len(s.list)-s.head) {
@@ -86,7 +86,7 @@ func (s *sent) take(number uint64) (r receipt, ok bool) {
 	return r, true
 }
 
-// takeAll empties s; in the order of the numbers.
+// takeAll removes all posts, and returns them in the order of their numbers.
 func (s *sent) takeAll() []receipt {
 	all := make([]receipt, 0, s.count)
 	for _, number := range slices.Sorted(maps.Keys(s.apart)) {

@@ -138,6 +138,11 @@ type tracker interface {
 // it, or why not. It does not wait for that: see [Delivery.Wait]. At most [MaxTracked] messages of a hyperty are tracked
 // at a time. An error means that the message was not posted.
 func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, error) {
+	return h.track(ctx, m, h.reserve)
+}
+
+// track is Track; reserve takes a slot for the message.
+func (h *Hyperty) track(ctx context.Context, m message.Message, reserve func(ctx context.Context) error) (*Delivery, error) {
 	if err := h.Err(); err != nil {
 		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
 	}
@@ -153,13 +158,9 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 		return nil, err
 	}
 	m.To = to
-	h.mu.Lock()
-	if h.tracked >= MaxTracked {
-		h.mu.Unlock()
-		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, ErrTooManyTracked)
+	if err := reserve(ctx); err != nil {
+		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
 	}
-	h.tracked++
-	h.mu.Unlock()
 	d := &Delivery{To: m.To, outcome: Outcome{State: Queued}, done: make(chan struct{})}
 	err = bus.Track(ctx, &m, func(o Outcome) {
 		if d.settle(o) {
@@ -178,7 +179,7 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 
 func (h *Hyperty) untrack() {
 	h.mu.Lock()
-	h.tracked--
+	h.tracked.give()
 	h.mu.Unlock()
 }
 

@@ -12,7 +12,7 @@ import (
 type window struct {
 	used   int
 	usedBy map[destination]*int
-	lastTo destination // of the message before, and what is in usedBy for it
+	lastTo destination // of the message before; lastBy is its entry in usedBy
 	lastBy *int
 }
 
@@ -33,7 +33,7 @@ func (w *window) by(to destination) *int {
 	}
 	by := w.usedBy[to]
 	if by == nil {
-		if len(w.usedBy) >= maxIdle { // at most a window of them are in use
+		if len(w.usedBy) >= maxIdle { // those in use are bounded by the window
 			maps.DeleteFunc(w.usedBy, func(_ destination, by *int) bool { return *by == 0 })
 		}
 		if w.usedBy == nil {

@@ -22,8 +22,8 @@ const (
 const wireVarint, wireBytes = 0, 2
 
 // The binary form has two parts. The routing comes first: everything that messages one behind the other often have in
-// common. The own part, ID and body, follows. Who carries many messages in one piece may leave out the routing where it
-// is that of the message before: see [Message.SameRouting] and [Parser.Own].
+// common. The own part, ID and body, follows. Code that writes many messages one behind the other may leave out the
+// routing where it is that of the message before: see [Message.SameRouting] and [Parser.Own].
 
 // AppendBinary appends the binary form of m to b, which it returns. It allocates only to grow b.
 func (m *Message) AppendBinary(b []byte) []byte {

@@ -5,13 +5,12 @@ import (
 	"errors"
 )
 
-// ErrBackpressure is in the error of a Post whose ctx ended while it waited for room, because the receiver, or the path to it, is
-// behind. The message
-// was not posted: try again later, or slow down. The error names the receiver.
+// ErrBackpressure is in the error of a Post whose ctx ended while it waited for room, because the receiver, or the path to it,
+// is behind. The message was not posted: try again later, or slow down. The error names the receiver.
 var ErrBackpressure = errors.New("backpressure")
 
-// ErrWouldBlock is the error of a call that must not wait, one of those whose names begin with Try, where it would have to. It has
-// done nothing: the same call without Try does what is to be done, and waits.
+// ErrWouldBlock is the error of a call whose name begins with Try, which never waits, if it would have to wait. The call has
+// done nothing; the call of the same name without Try does it, and waits.
 var ErrWouldBlock = errors.New("it would have to wait")
 
 // Handler is given the messages of an address, one at a time and in the order in which each sender posted them. It
@@ -30,8 +29,8 @@ type Bus interface {
 	// responses start it again) it returns a response with code 408. An error means that m was not posted, or ctx
 	// ended.
 	Request(ctx context.Context, m Message) (Message, error)
-	// Listen has h called for every message to the address at. Several listeners may share an address: each gets
-	// every message. After stop has returned h is not called again; a call that is under way is not waited for.
+	// Listen makes the bus call h for every message to the address at. Several listeners may share an address: each gets every
+	// message. After stop has returned h is not called again; a call that is under way is not waited for.
 	Listen(at URL, h Handler) (stop func())
 }
 

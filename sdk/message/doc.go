@@ -1,5 +1,5 @@
-// Package message holds the nouns that every part of Protofly speaks: [URL], [ID], [Type], [Message], [Status],
-// the response codes, and the [Bus] that carries messages. It depends on the standard library only.
+// Package message has the types that every part of Protofly uses: [URL], [ID], [Type], [Message], [Status], the response codes,
+// and the [Bus] that carries messages. It depends on the standard library only.
 //
 // A [Message] has two forms. The JSON form is the specification's (message model, header and body): routing fields
 // ("via", "source", "p2p") live inside the body there, so that the reference implementations understand them. The

@@ -174,7 +174,7 @@ func TestBinaryForm(t *testing.T) {
 	}
 }
 
-// A parser that has read one message reads others as if it were new, and like ones without allocating.
+// A parser that has read one message reads others as a new parser does, and similar ones without allocating.
 func TestParser(t *testing.T) {
 	var p message.Parser
 	other := sample()
@@ -296,7 +296,7 @@ func TestParserRouting(t *testing.T) {
 	}
 }
 
-// What was found of a routing is not said of another one, however it was read.
+// A fault that was found in one routing is not reported for another one, whichever way that was read.
 func TestParserChecksEachRouting(t *testing.T) {
 	var p message.Parser
 	good := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/x", To: "hyperty://b.example/y", Body: []byte(`{"a":1}`)}

@@ -14,9 +14,9 @@ func ParseBinary(b []byte) (Message, error) {
 	return p.Parse(b)
 }
 
-// Parser reads messages one after the other. Where one has the routing of the message before, that is not read again, and
-// where it has one of its addresses, that is not made and checked again: then reading allocates nothing. The zero value
-// is ready. It is not for more than one goroutine at a time.
+// Parser reads messages one after the other. A routing that is the same as that of the message before is not read again.
+// An address that is the same as in the message before is not made and checked again. So reading such messages allocates
+// nothing. The zero value is ready. It is not for more than one goroutine at a time.
 type Parser struct {
 	from, to, source URL
 
@@ -26,7 +26,7 @@ type Parser struct {
 	checked bool    // it has been checked as a message's
 }
 
-// url is the address in data; last is the one that was in its place the last time.
+// url returns the address in data; last is the address in the same field of the message before.
 func (p *Parser) url(data []byte, last *URL) (URL, error) {
 	if string(data) == string(*last) && len(data) > 0 {
 		return *last, nil
@@ -63,7 +63,7 @@ func (p *Parser) Parse(b []byte) (Message, error) {
 	return checked(m)
 }
 
-// keep notes a routing that was read, where it has more than the known first bytes of it.
+// keep remembers text, the routing of m, unless the parser has it: known is how many of its first bytes the parser has.
 func (p *Parser) keep(text []byte, known int, m *Message) {
 	if len(text) > known {
 		p.text, p.routing, p.err, p.checked = append(p.text[:0], text...), *m, nil, false
@@ -71,7 +71,7 @@ func (p *Parser) keep(text []byte, known int, m *Message) {
 	}
 }
 
-// Routing reads the first part of a binary form, for [Parser.Own]. What is wrong with it is Own's error.
+// Routing reads the first part of a binary form, for [Parser.Own]. If it is malformed, Own returns the error.
 func (p *Parser) Routing(b []byte) {
 	if p.err == nil && len(b) > 0 && bytes.Equal(b, p.text) {
 		return
@@ -122,7 +122,7 @@ func (p *Parser) OwnTo(m *Message, b []byte) error {
 	return err
 }
 
-// sound tells what is wrong with the routing that was read last. It looks once for all messages that have it.
+// sound tells what is wrong with the routing that was read last. It checks once for all messages with this routing.
 func (p *Parser) sound() error {
 	if p.err == nil && !p.checked {
 		p.err, p.checked = p.routing.Check(), true
@@ -175,7 +175,7 @@ func checked(m Message) (Message, error) {
 	return m, nil
 }
 
-// checkText tells whether a body from outside is what it has to be: all of it is looked at.
+// checkText tells whether a body from outside is valid; it looks at all of it.
 func checkText(body []byte) error {
 	err := checkBody(body)
 	if err == nil && len(body) > 0 && !validJSON(body) {
@@ -248,7 +248,7 @@ func (p *Parser) setField(m *Message, f *field) (err error) {
 	case fieldTo<<3 | wireBytes:
 		m.To, err = p.url(data, &p.to)
 	case fieldBody<<3 | wireBytes:
-		if len(data) > 0 { // an empty one is none
+		if len(data) > 0 { // an empty text is no address
 			m.Body = data
 		}
 	case fieldVia<<3 | wireBytes:

@@ -139,7 +139,7 @@ const (
 )
 
 // notPlain marks, in the highest bit of its byte, the first of eight characters that is a quote, a backslash or a control
-// character; bytes after that may be marked, too, and the other bits mean nothing. With bit 1 turned the quote follows
+// character; bytes after that may be marked, too, and the other bits mean nothing. With bit 1 inverted the quote follows
 // the control characters, and the space and the exclamation mark come after it: one comparison finds both.
 func notPlain(eight uint64) uint64 {
 	low := (eight ^ 0x02*eachByte) - 0x21*eachByte

@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ErrBroken is wrapped by the error of a [Channel], or of [Transport.Connect], if the peer has broken the transport's protocol, as no
-// sound peer does, whatever happens in the network. The Handler then refuses that peer's runtime for a while.
+// ErrBroken is wrapped by the error of a [Channel], or of [Transport.Connect], if the peer has broken the transport's protocol,
+// as no correct peer does, whatever happens in the network. The Handler then refuses that peer's runtime for a while.
 var ErrBroken = errors.New("the peer broke the protocol")
 
 // A runtime that broke the protocol is refused for firstPenalty, and for twice as long each further time. After penaltyKept without
@@ -19,19 +19,18 @@ const (
 	penaltyKept  = 10 * time.Minute // after the last one's end
 )
 
-// What a runtime's set-ups cost it: so many points, most of which it gets back when the connection is live. A set-up costs
-// this runtime some milliseconds of its processors, which others' messages wait for.
+// What a runtime's set-ups cost it, in points. It gets most of them back when the connection is live. A set-up costs this
+// runtime some milliseconds of its processors, which others' messages wait for.
 const (
 	setupCost    = 4  // of a set-up
 	setupRefund  = 3  // of one that was live, or that the registry refused
 	mostSpent    = 40 // at once
-	spentASecond = 3  // that are forgotten
+	spentASecond = 3  // points that are forgiven
 )
 
 const maxConducts = 1024 // runtimes
 
-// conducts is how runtimes have behaved, by canonical URL. The zero value is ready. It is told what happened and when, and has
-// no lock.
+// conducts is how runtimes have behaved, by canonical URL. The zero value is ready. Callers give it the time; it has no lock.
 type conducts struct {
 	of map[message.URL]conduct
 }
@@ -41,10 +40,10 @@ type conduct struct {
 	penalty time.Duration // the last one's length
 	until   time.Time     // its end
 	spent   float64       // points
-	at      time.Time     // then
+	at      time.Time     // when spent was computed
 }
 
-// spentAt is what is not forgotten of the points.
+// spentAt returns the points that are not forgiven at now.
 func (c *conduct) spentAt(now time.Time) float64 {
 	return max(0, c.spent-spentASecond*now.Sub(c.at).Seconds())
 }
@@ -65,7 +64,7 @@ func (c *conducts) punish(remote message.URL, now time.Time) {
 	c.put(remote, one, now)
 }
 
-// punished is for how long a runtime is refused because it broke the protocol.
+// punished returns for how long a runtime is still refused because it broke the protocol.
 func (c *conducts) punished(remote message.URL, now time.Time) time.Duration {
 	return max(0, c.of[remote].until.Sub(now))
 }

@@ -31,7 +31,7 @@ func TestPenaltiesGrow(t *testing.T) {
 	}
 }
 
-// Invented runtimes do not fill the table, and free only those that are free soon.
+// Invented runtimes do not fill the table, and displace only those whose penalty ends soon.
 func TestPenaltiesAreBounded(t *testing.T) {
 	var p conducts
 	now := time.Now()

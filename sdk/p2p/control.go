@@ -59,9 +59,9 @@ func parseCommand(m *message.Message) (c command, err error) {
 	return c, nil
 }
 
-// control listens for commands at the instance's address, where the syncher listens too: every other type of message
-// is its. Only the own registry may give commands. do returns a *message.ResponseError, or nil for 200; it must be
-// quick.
+// control listens for commands at the instance's address, where the syncher listens too, which takes all other types
+// of messages. Only this runtime's registry may give commands. do returns a *message.ResponseError, or nil for 200;
+// it must be quick.
 func (i *instance) control(do func(command) error) (stop func()) {
 	registry := i.start.Runtime.Join("registry").Canonical()
 	return i.bus.Listen(i.start.URL, func(ctx context.Context, m message.Message) {

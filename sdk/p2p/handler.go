@@ -29,7 +29,7 @@ type handler struct {
 // lockedHandler is a handler whose mu is locked.
 type lockedHandler handler
 
-// consent is the registry's, which an invitation waits for.
+// consent is the registry's answer, for which an invitation waits.
 type consent struct{ answered chan struct{} }
 
 // peer is one connection of a Handler, from the invitation to the end.
@@ -37,7 +37,7 @@ type peer struct {
 	remote message.URL
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when its channel and door are
+	done   chan struct{} // closed when its channel and door have been closed
 	doors  chan sdk.Door // from the registry's subscribe to the pump; has room for the one
 	older  *peer         // that it replaces at once, or nil
 	taken  chan struct{} // closed when the invitation is answered
@@ -46,7 +46,7 @@ type peer struct {
 	// Guarded by the handler's lock.
 	kept     *peer // the live one that goes on until this one is live, or nil
 	live     bool
-	replaced bool        // by a newer one: nothing is said of this one any more
+	replaced bool        // by a newer one: no status of this one is posted any more
 	ending   bool        // its last status is being posted: no newer one is announced before
 	door     message.URL // the door that was opened
 }
@@ -197,7 +197,7 @@ func (h *handler) admit(remote message.URL) error {
 	return nil
 }
 
-// connection is the set-up of one connection. What follows has a goroutine of its own: a set-up takes a large stack, and a
+// connection sets one connection up. The live connection has a goroutine of its own: a set-up takes a large stack, and a
 // connection may live for long and do little.
 func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 	<-p.taken
@@ -222,7 +222,7 @@ func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 	h.work.Go(func() { h.carry(p, key, channel, err, objects) })
 }
 
-// carry is a connection from the end of its set-up, which has failed where err is not nil, to its own.
+// carry runs a connection from the end of its set-up to its own end. If err is not nil, the set-up has failed.
 func (h *handler) carry(p *peer, key message.URL, channel Channel, err error, o objects) {
 	defer p.cancel(nil)
 	status := message.Failed

@@ -9,7 +9,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// beside starts a second Requester of alice's, whose invitation bob's registry has renew the live connection.
+// beside starts a second Requester of alice's. Bob's registry answers its invitation with keep: the live connection goes on
+// until the new one is live.
 func (b *bed) beside() (first *running) {
 	b.mu.Lock()
 	b.keep = true
@@ -19,7 +20,7 @@ func (b *bed) beside() (first *running) {
 	return first
 }
 
-// delayInvitation has the next invitation come a second later than it was sent: so the Requester's time ends first.
+// delayInvitation delays the next invitation by a second: so the Requester's time ends first.
 func (b *bed) delayInvitation() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,8 +113,8 @@ func TestKeepAndTheOldOneEnds(t *testing.T) {
 	})
 }
 
-// TestKeepOfTwo: a second invitation replaces the first one's set-up, and the live connection is kept still; one that
-// is not to keep it ends it.
+// TestKeepOfTwo: a second invitation replaces the first one's set-up, and the live connection is still kept; an invitation
+// without keep ends it.
 func TestKeepOfTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, nil)

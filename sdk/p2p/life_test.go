@@ -12,8 +12,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// TestGlareRefused: the other registry keeps its own request. This side waits for that one, and is ended by its own
-// registry when it has come; where it does not come it fails.
+// TestGlareRefused: the other registry prefers its own request. This side's Requester waits for that request. Its own registry
+// ends it when the request has come; if none comes, it fails.
 func TestGlareRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, func(b *bed) { b.consent = func(message.URL) int { return 409 } })
@@ -37,7 +37,7 @@ func TestSilentRegistry(t *testing.T) {
 		b := newBed(t, func(b *bed) { b.consent = func(message.URL) int { return 0 } })
 		b.request()
 		b.wantStatuses(aliceRequester, "created, in-progress")
-		time.Sleep(consentTime + time.Second) // no answer is no refusal
+		time.Sleep(consentTime + time.Second) // a missing answer is not a refusal
 		b.wantStatuses(aliceRequester, "created, in-progress, live")
 		time.Sleep(doorTime + time.Second) // but without a door there is no connection
 		b.wantStatuses(bobHandler, "created, in-progress, live, disconnected: the registry has not subscribed the connection within 10s")

@@ -91,7 +91,7 @@ func TestSubscribeBeforeLive(t *testing.T) {
 	})
 }
 
-// TestConnectWhileLive: it is no order for later.
+// TestConnectWhileLive: a connect command is not kept for later.
 func TestConnectWhileLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, nil)
@@ -119,7 +119,8 @@ func TestDisconnectTakesConnectBack(t *testing.T) {
 	r.connection(t.Context()) // the token that was left; it does nothing
 }
 
-// TestManyInTheirTurn: what a connection counts for is given back, more often than the limits allow at once.
+// TestManyInTheirTurn: a connection that has ended counts no longer: there may be more of them, one after the other, than the
+// limits allow at once.
 func TestManyInTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, nil)
@@ -168,7 +169,7 @@ func TestChannelComesTooLate(t *testing.T) {
 	}
 }
 
-// TestBurst: candidates that are there before the other side observes are not fewer than those that come one by one.
+// TestBurst: all candidates arrive, also those that were there before the other side observed.
 func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, func(b *bed) { b.ta.candidates, b.tb.expects = MaxCandidates, MaxCandidates })

@@ -43,7 +43,7 @@ func (b *bed) request() {
 	synctest.Wait()
 }
 
-// subscribe is bob's registry, after live.
+// subscribe sends the subscribe of bob's registry that follows live.
 func (b *bed) subscribe(door message.URL) int {
 	return b.command(bobHandler, message.Subscribe,
 		fmt.Sprintf(`{"subscribe":[%q],"source":%q,"peer":%q}`, door, bobHandler, alice))
@@ -207,7 +207,7 @@ func TestChannelEndsAndReconnects(t *testing.T) {
 			t.Errorf("%d doors are open", n)
 		}
 		time.Sleep(time.Hour) // it waits for a command
-		for range 3 {         // more than once is no more than once
+		for range 3 {         // repeated commands have the effect of one
 			if code := b.command(aliceRequester, message.Execute, execute("connect", bobHandler)); code != 200 {
 				t.Fatalf("execute connect: %d", code)
 			}
@@ -283,7 +283,7 @@ func TestDisconnectDuringSetup(t *testing.T) {
 		b.command(aliceRequester, message.Execute, execute("disconnect", bob))
 		synctest.Wait()
 		b.wantStatuses(aliceRequester, "created, in-progress, failed: given up by the registry: no way to the peer")
-		// The other side hears of it by the deletion of the object, and does not wait.
+		// The other side notices that by the deletion of the object, and does not wait.
 		b.wantStatuses(bobHandler, "created, in-progress, failed: the other side has withdrawn its Connection object")
 		b.wantObjects(0)
 		b.stopAll()
@@ -296,7 +296,7 @@ func TestSetupTakesTooLong(t *testing.T) {
 		b.request()
 		b.wantStatuses(aliceRequester, "created, in-progress")
 		time.Sleep(setupTime + time.Second)
-		// Either side may be the first to give up; the other hears of it.
+		// Either side may be the first to give up; the other one notices.
 		if got := b.statusesOf(aliceRequester); !strings.HasPrefix(got, "created, in-progress, failed: ") || !strings.HasSuffix(got, ": no way to the peer") {
 			t.Errorf("requester: %s", got)
 		}

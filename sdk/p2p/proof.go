@@ -167,7 +167,7 @@ func parseConnectionProof(text json.RawMessage) (p connectionProof, err error) {
 	return p, nil
 }
 
-// sign has the runtime sign; the key never leaves the core.
+// sign asks the runtime for a signature; the key never leaves the core.
 func (i *instance) sign(ctx context.Context, part proof.Part, peer message.URL, digest []byte) (s signed) {
 	m, err := i.bus.Request(ctx, message.Message{Type: message.Execute, From: i.start.URL, To: i.start.Runtime.Join("identity"),
 		Body: message.Encode(map[string]any{"method": "sign",

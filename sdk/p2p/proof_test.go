@@ -34,7 +34,7 @@ func (b *bed) notLive(deceived message.URL, why string) {
 // members are an object's data, as a node that cheats changes them.
 type members map[string]json.RawMessage
 
-// altering has change made of the data that observers of reporter's objects get.
+// altering returns a function that makes change of the data that observers of reporter's objects get.
 func altering(reporter message.URL, change func(members)) func(message.URL, []byte) []byte {
 	return func(of message.URL, data []byte) []byte {
 		if of != reporter {
@@ -141,7 +141,7 @@ func TestReplayedObject(t *testing.T) {
 				switch {
 				case reporter == bobHandler:
 					b.notLive(aliceRequester, "the answer is not proven")
-				case sameAddress: // the offer is good, but nobody can go on from it
+				case sameAddress: // the offer is accepted, but the answer to it is not
 					b.notLive(aliceRequester, "the answer is not proven")
 				default:
 					b.notLive(bobHandler, "the offer is not proven")

@@ -35,7 +35,7 @@ func (s *setup) proven() (Channel, error) {
 // of the channel is at the runtime with which the set-up was made, whatever the transport has done with the signals. The
 // signature is the first frame in each direction; frames of the core follow when both are good.
 func (s *setup) prove(c Channel) error {
-	// What goes wrong ends the set-up before the channel: the other side's answer to that must not become the reason.
+	// An error ends the set-up before the channel is closed: what the other side does about that must not become the reason.
 	late := time.AfterFunc(proofTime, func() { s.cancel(errProofTime) })
 	defer late.Stop()
 	shown := make(chan error, 1)

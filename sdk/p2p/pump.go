@@ -20,10 +20,10 @@ var (
 
 // pump carries frames between a channel and the door that comes from doors, both ways and untouched, until one of
 // them ends or ctx does. It says why, and has closed both when it returns. A channel's end is noticed also while
-// there is no door yet, as long as the peer has sent nothing. Its caller's goroutine carries one way: connections are many,
-// and do little.
+// there is no door yet, as long as the peer has sent nothing. The caller's goroutine carries one direction, since there are
+// many connections that do little.
 func pump(ctx context.Context, doors <-chan sdk.Door, channel Channel) (why error) {
-	// The channel is closed before its calls' context ends: so the other side hears of it.
+	// The channel is closed before its calls' context ends: so the other side notices that.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var once sync.Once
 	end := func(err error) {

@@ -96,7 +96,7 @@ func TestInvitationsAreChecked(t *testing.T) {
 	})
 }
 
-// TestRequesterTakesOneAnswer: nobody but the Handler that was asked answers an offer, and no answer to another offer.
+// TestRequesterTakesOneAnswer: a Requester takes an answer from no other stub than the Handler that it asked.
 func TestRequesterTakesOneAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, func(b *bed) {

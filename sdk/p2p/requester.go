@@ -18,11 +18,11 @@ type requester struct {
 	wake   chan struct{} // holds a token when there is a next
 
 	mu      sync.Mutex
-	next    message.URL             // the Handler to connect to, when the loop comes round; "" is none
+	next    message.URL             // the Handler to connect to in the loop's next turn; "" is none
 	cancel  context.CancelCauseFunc // of the connection that is set up or live; nil: there is none
 	ending  bool                    // that connection was told to end
 	answers chan syncher.Invitation // the set-up that is under way takes them from here; nil: there is none
-	handler message.URL             // whose they must be
+	handler message.URL             // the Handler from which they must come
 }
 
 // runRequester runs until ctx ends.

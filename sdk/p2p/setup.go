@@ -56,7 +56,7 @@ type objects struct {
 	theirs *syncher.Observer
 }
 
-// begin begins a set-up with a stub of the runtime remote. It needs end, and later forget.
+// begin begins a set-up with a stub of the runtime remote. The caller must call end, and later forget.
 func (i *instance) begin(parent context.Context, remote, stub message.URL, role Role) *setup {
 	s := &setup{
 		objects: objects{i: i, remote: remote, parent: parent}, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role}, stub: stub,
@@ -77,8 +77,8 @@ func (s *setup) report(offer message.URL) (err error) {
 	return err
 }
 
-// linger is a context that ends a moment after ctx has ended. What makes something in the runtime waits that long for
-// the answer: without it nobody would know what is to be deleted.
+// linger returns a context that ends a moment after ctx. A call that makes something in the runtime waits that long for the
+// answer: without the answer the caller would not know what to delete.
 func linger(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

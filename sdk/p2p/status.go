@@ -34,9 +34,9 @@ func (i *instance) post(ctx context.Context, value message.Status, remote messag
 	}
 }
 
-// askCreated posts created and waits for the registry's consent, which a missing answer is as well: it is refused
-// only by a *message.ResponseError with 403 or 409. keep: the live connection with that runtime is to go on until the
-// new one is live.
+// askCreated posts created and waits for the registry's answer. A missing answer is consent as well; only 403 and 409
+// refuse: then the error is a *message.ResponseError. keep: the live connection with that runtime is to go on until
+// the new one is live.
 func (i *instance) askCreated(ctx context.Context, remote message.URL) (keep bool, err error) {
 	asking, cancel := context.WithTimeout(ctx, consentTime)
 	defer cancel()

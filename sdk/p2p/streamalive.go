@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	signsOfLife = 3  // of this side, in the silence that the other bears
-	looks       = 12 // at whether the peer is dead, in the same time
+	signsOfLife = 3  // that this side sends in the time after which the other takes it for dead
+	looks       = 12 // how often it is checked in that time whether the peer is dead
 
 	goodbyeTime = 200 * time.Millisecond // for the mark of a closed channel
 )
@@ -27,7 +27,7 @@ type keepAlive struct {
 
 func (k *keepAlive) start(c *StreamChannel) {
 	k.began, k.end = time.Now(), make(chan struct{})
-	// Two, since a sign of life may block for as long as the peer takes nothing, and one that takes nothing may be dead.
+	// Two goroutines: a sign of life blocks while the peer takes nothing, and a peer that takes nothing may be dead.
 	k.work.Go(func() { k.every(c.o.Silence/signsOfLife, func() bool { c.mark(markLife); return true }) })
 	k.work.Go(func() { k.every(c.o.Silence/looks, func() bool { return k.look(c) }) })
 }
@@ -58,7 +58,7 @@ func (k *keepAlive) waiting(yes bool) {
 	k.since.Store(since)
 }
 
-// every calls f again and again, until it says that this is over or the channel is closed.
+// every calls f after each pause, until f returns false or the channel is closed.
 func (k *keepAlive) every(pause time.Duration, f func() bool) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -74,7 +74,7 @@ func (k *keepAlive) every(pause time.Duration, f func() bool) {
 	}
 }
 
-// look gives the connection up where the peer is dead; then it is false.
+// look gives the connection up and returns false if the peer is dead.
 func (k *keepAlive) look(c *StreamChannel) bool {
 	since := k.since.Load()
 	if since == 0 || time.Since(k.began)-time.Duration(since) < c.o.Silence {

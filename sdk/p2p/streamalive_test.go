@@ -68,7 +68,7 @@ func TestStreamSilenceOfOneThatTakesNothing(t *testing.T) {
 	})
 }
 
-// The context of a Send that is over ends nothing: not the signs of life, and not the goodbye.
+// The context of a Send that has returned ends neither the signs of life nor the goodbye.
 func TestStreamContextOfASendThatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const silence = 12 * time.Second

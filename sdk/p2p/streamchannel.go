@@ -14,10 +14,10 @@ import (
 )
 
 // Conn is what a [StreamChannel] runs on: a reliable and ordered stream of bytes each way, as *tls.Conn, *net.TCPConn and a
-// QUIC stream are. Reading returns io.EOF where the other side has ended the stream, and only then; in the middle of a frame that
-// is a cut. An error that wraps io.EOF says that the other side has closed the connection, at whatever point. The channel sets
-// deadlines in the past, to free a Read or a Write, and takes them away again; one in the future it sets before Close alone, and
-// only with [StreamOptions].Silence. Close frees both too.
+// QUIC stream are. Reading returns io.EOF where the other side has ended the stream, and only then; in the middle of a frame,
+// that counts as a cut connection. An error that wraps io.EOF says that the other side has closed the connection, at whatever
+// point. The channel sets deadlines in the past, to free a Read or a Write, and takes them away again; one in the future it
+// sets before Close alone, and only with [StreamOptions].Silence. Close frees both too.
 //
 // A Conn of messages may return io.ErrShortBuffer from a Read whose room is too small for the next message, and keep the
 // message: it is read again with room for [StreamOptions].ReadSize bytes at least.
@@ -34,8 +34,8 @@ type PromptConn interface {
 	TryWrite(b []byte) bool
 }
 
-// Aborter is a [Conn] that wants to know why its channel gives it up: where that is not this side's Close, Abort is called
-// before it.
+// Aborter is a [Conn] that is given the reason when its channel gives it up: then Abort is called before Close. Where this side
+// closes the channel, only Close is called.
 type Aborter interface {
 	Abort(why error)
 }
@@ -64,9 +64,9 @@ const (
 	usualPrompt = 4 << 10
 )
 
-// StreamChannel is a [Channel] on a stream of bytes: each frame is its length and its payload. Where the context of a Send or
-// a Recv ends, a frame that was begun is finished by the next Send, and nothing that came is lost, as far as the connection
-// goes on after a deadline.
+// StreamChannel is a [Channel] on a stream of bytes: each frame is its length and its payload. If the context of a Send or a
+// Recv ends, the next Send finishes a frame that was begun, and nothing that came is lost, as far as the connection can be
+// used after a deadline.
 type StreamChannel struct {
 	conn  Conn
 	o     StreamOptions
@@ -79,7 +79,7 @@ type StreamChannel struct {
 	sending watch
 	writing sync.Mutex // guards what follows: signs of life leave from another goroutine
 	out     []byte     // frames that will leave as one write
-	backlog []byte     // what a Send that its context ended has not written; the next one begins with it
+	backlog []byte     // what a Send whose context ended has not written; the next Send begins with it
 
 	receiving watch
 	in        frameReader
@@ -275,7 +275,7 @@ func (c *StreamChannel) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// why makes an error of the connection the channel's.
+// why turns an error of the connection into one of the channel.
 func (c *StreamChannel) why(ctx context.Context, err error) error {
 	if dead := c.alive.dead.Load(); dead != nil {
 		return *dead
@@ -304,7 +304,7 @@ func (c *StreamChannel) closeConn() {
 // Close implements [Channel].
 func (c *StreamChannel) Close() error {
 	c.once.Do(func() {
-		c.sending.release() // that of the last call may be ending now, and would end the goodbye too
+		c.sending.release() // the context of the last call may be ending now, and would end the goodbye too
 		if c.o.Silence > 0 {
 			c.goodbye()
 		}

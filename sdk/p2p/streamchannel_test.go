@@ -136,7 +136,7 @@ func testStreamEnds(t *testing.T, o StreamOptions) {
 	}
 }
 
-// The context of the last Send may end while the channel is closed: the other side hears the goodbye all the same.
+// The context of the last Send may end while the channel is closed: the other side gets the goodbye all the same.
 func TestStreamEndsWhileAContextEnds(t *testing.T) {
 	for range 2000 {
 		x, y := net.Pipe()
@@ -163,7 +163,7 @@ func TestStreamEndsWhileAContextEnds(t *testing.T) {
 	}
 }
 
-// A connection that ends without a word is cut, where the channel says when it closes.
+// A connection that ends without a goodbye counts as cut, where channels send one.
 func TestStreamIsCut(t *testing.T) {
 	x, y := net.Pipe()
 	c := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: time.Minute})
@@ -196,7 +196,7 @@ func TestStreamAbortsOnABrokenFrame(t *testing.T) {
 	}
 }
 
-// small is a connection whose writes have a most.
+// small is a connection that limits the size of a write.
 type small struct {
 	net.Conn
 	most int
@@ -209,7 +209,7 @@ func (s *small) Write(b []byte) (int, error) {
 	return s.Conn.Write(b)
 }
 
-// What a Send has left leaves in writes of the size that the connection takes.
+// The backlog of a Send is written in the sizes that the connection takes.
 func TestStreamBacklogKeepsTheWriteSize(t *testing.T) {
 	const most = 1000
 	x, y := net.Pipe()

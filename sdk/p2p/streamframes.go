@@ -33,7 +33,7 @@ const (
 
 var errVarint = errors.New("a frame's length is not a varint in its shortest form")
 
-// mark is one that stands alone.
+// mark encodes a mark, which stands alone in the stream.
 func mark(m uint32) []byte { return binary.BigEndian.AppendUint32(nil, m) }
 
 // append appends the length of a frame.

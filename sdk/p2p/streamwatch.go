@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// watch makes the end of a context the end of one direction's blocking calls, through a deadline. It stays on a context
-// from call to call, so that callers that keep using the same context pay for it once.
+// watch ends the blocking calls of one direction when a context ends, by setting a deadline. It watches a context from call to
+// call, so that callers that keep using the same context pay for it once.
 type watch struct {
 	expire func(time.Time) error
 

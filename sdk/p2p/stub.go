@@ -112,7 +112,7 @@ type instance struct {
 	taker func(context.Context, syncher.Invitation)
 }
 
-// onInvite has f called for every invitation, also those that have come by now.
+// onInvite makes the instance call f for every invitation, also those that have come by now.
 func (i *instance) onInvite(f func(context.Context, syncher.Invitation)) {
 	i.taker = f
 	close(i.ready)

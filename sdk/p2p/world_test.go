@@ -43,7 +43,7 @@ type world struct {
 	statuses map[message.URL][]string // as posted: "live", "failed: why"
 	resource map[message.URL][]message.URL
 	consent  func(stub message.URL) int // the code of the answer to created; 0 is none
-	keep     bool                       // and what it says with 200
+	keep     bool                       // whether it says keep with 200
 	hold     func(m message.Message) bool
 	keys     map[message.URL]ed25519.PrivateKey             // of the runtimes
 	signs    func(m message.Message) bool                   // nil: every request for a signature is granted

@@ -52,7 +52,7 @@ const (
 	MaxEntry = 256 << 10
 )
 
-// ErrEntry: an entry is not proved to be the runtime's that it names. Errors that wrap it say why.
+// ErrEntry says that an entry is not signed by the runtime that it names. Errors that wrap it say why.
 var ErrEntry = errors.New("not signed by the runtime that it names")
 
 // Sign signs the entry for the time from issued to expires. The key must be the one that e.Runtime is derived from.
@@ -67,7 +67,7 @@ func (e Entry) Sign(key ed25519.PrivateKey, issued, expires time.Time) *EntryPro
 	return p
 }
 
-// Verify tells whether the runtime that e names has signed it. When, see [EntryProof.Current]. The error wraps
+// Verify tells whether the runtime that e names has signed it; [EntryProof.Current] checks the times. The error wraps
 // [ErrEntry] and says what is wrong.
 func (p *EntryProof) Verify(e Entry) error {
 	switch {

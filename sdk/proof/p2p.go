@@ -22,11 +22,12 @@ const (
 // DigestSize is the size of the digests that are signed, those of SHA-256.
 const DigestSize = 32
 
-// ErrSignature: a signature does not prove that a runtime has said something.
+// ErrSignature says that a signature does not prove what it should.
 var ErrSignature = errors.New("wrong signature")
 
 // P2P is the text that the runtime signer signs in a set-up with the runtime peer. requester: signer's side is the
-// Requester's. No two parts, pairs of runtimes or sides have one text, and no other proof has one that begins so.
+// Requester's. No two parts, pairs of runtimes or sides have the same text, and no other proof has a text that begins with the
+// same name.
 func P2P(part Part, signer, peer message.URL, requester bool, digest []byte) []byte {
 	side := "handler"
 	if requester {

@@ -5,8 +5,8 @@
 // It is for authors of Message Nodes, of their stubs, and of P2P stubs that do not use sdk/p2p. Applications and transports do not
 // need it.
 //
-// The texts that are signed are defined here, byte for byte. Each begins with a name of its own: none can be taken for another, nor
-// for the text by which a runtime certifies the key of its sessions.
+// The texts that are signed are defined here, byte for byte. Each begins with a name of its own, so that no text can stand for
+// another, nor for the text by which a runtime certifies the key of its sessions.
 package proof
 
 import (

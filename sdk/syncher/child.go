@@ -131,7 +131,7 @@ func (r *Reporter) Children() map[string]Child {
 	return childrenOf(doc)
 }
 
-// OnChild has f called after observers have made, changed or removed a child object. f must be quick.
+// OnChild makes the reporter call f after observers have made, changed or removed a child object. f must be quick.
 func (r *Reporter) OnChild(f func(ChildChange)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 
 // Invite invites observers to the object (specification, "Invite") and waits for their answers: "received", not yet
 // "will observe". The error is a *message.ResponseError where one refuses or does not answer; the others are invited
-// all the same. At most 4,096 are invited to one object: with more, nobody of the list is.
+// all the same. At most 4,096 are invited to one object: if the list is longer, none of it is invited.
 func (r *Reporter) Invite(ctx context.Context, observers ...message.URL) error {
 	r.mu.Lock()
 	meta := r.meta
@@ -43,7 +43,7 @@ func (r *Reporter) Invite(ctx context.Context, observers ...message.URL) error {
 	return errors.Join(failed...)
 }
 
-// enter notes who is invited: all of the list, or nobody. r.mu is held.
+// enter notes the invited observers: all of the list, or none. r.mu is held.
 func (r *Reporter) enter(observers []message.URL) error {
 	var fresh []message.URL
 	for _, o := range observers {
@@ -63,7 +63,7 @@ func (r *Reporter) enter(observers []message.URL) error {
 	return nil
 }
 
-// OnInvite has f called for every invitation, each in a goroutine of its own; ctx ends with the syncher. An
+// OnInvite makes the syncher call f for every invitation, each in a goroutine of its own; ctx ends with the syncher. An
 // invitation that f leaves unanswered is accepted when f returns. Without an f invitations are refused.
 func (s *Syncher) OnInvite(f func(ctx context.Context, inv Invitation)) {
 	s.mu.Lock()

@@ -21,7 +21,7 @@ const (
 	theirs  message.URL = "comm://b.example/o"
 )
 
-// house is a syncher on a MiniBus whose outside, the sync manager, is written by the test.
+// house is a syncher on a MiniBus; the test plays the sync manager outside.
 type house struct {
 	*Syncher
 	t   *testing.T

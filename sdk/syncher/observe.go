@@ -203,7 +203,7 @@ func (o *Observer) Next(ctx context.Context) (Change, error) {
 	}
 }
 
-// lockedObserver is an Observer whose mu is held: what has to have it held is a method of it.
+// lockedObserver is an Observer whose mu is held; functions that need that are its methods.
 type lockedObserver struct{ *Observer }
 
 // lock locks mu.

@@ -5,10 +5,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// New makes a syncher and has it listen at its owner's address. Close ends it.
+// New makes a syncher, which listens at its owner's address until Close.
 func New(o Options) *Syncher {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Syncher{
@@ -19,8 +20,27 @@ func New(o Options) *Syncher {
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
-	s.unhear = s.bus.Listen(s.owner, s.receive)
+	if b, ok := s.bus.(takingBus); ok {
+		s.unhear = b.ListenTaking(s.owner, s.take)
+	} else {
+		s.unhear = s.bus.Listen(s.owner, func(ctx context.Context, m message.Message) { s.receive(ctx, m) })
+	}
 	return s
+}
+
+// takingBus is a bus on which a listener can say whether it has taken a message.
+type takingBus interface {
+	ListenTaking(at message.URL, h minibus.TakingHandler) (stop func())
+}
+
+// take is receive. The component's own business is not taken here: else its sender would be told that it is delivered before the component
+// has it, or although it never has it.
+func (s *Syncher) take(ctx context.Context, m message.Message, r minibus.Receipt) {
+	if s.receive(ctx, m) {
+		r.Taken()
+	} else {
+		r.Passed(m)
+	}
 }
 
 // Close ends the syncher's goroutines and waits for them; every [Observer.Next] returns io.EOF. It sends nothing: the
@@ -40,8 +60,8 @@ func (s *Syncher) Close() {
 	s.tasks.Wait()
 }
 
-// receive takes a message to the owner's address.
-func (s *Syncher) receive(ctx context.Context, m message.Message) {
+// receive takes a message to the owner's address. It is false for what is no message of data objects.
+func (s *Syncher) receive(ctx context.Context, m message.Message) (ours bool) {
 	fromManager := m.From.Canonical() == s.sm.Canonical()
 	switch {
 	case m.Type == message.Create && isSubscription(m.From):
@@ -52,5 +72,8 @@ func (s *Syncher) receive(ctx context.Context, m message.Message) {
 		s.updated(m)
 	case m.Type == message.Delete && fromManager:
 		s.deleted(m)
+	default:
+		return false
 	}
+	return true
 }

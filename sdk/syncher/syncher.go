@@ -58,7 +58,7 @@ type Syncher struct {
 	children    int // changes of child objects that are under way
 }
 
-// spawn runs f in a goroutine that Close waits for. It tells whether it did.
+// spawn runs f in a goroutine that Close waits for; false: the syncher is closed.
 func (s *Syncher) spawn(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

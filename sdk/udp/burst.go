@@ -5,13 +5,13 @@ import "net/netip"
 // largest is what the kernel gives at most in one read: as much as a UDP packet's length can say.
 const largest = 1<<16 - 1
 
-// controlRoom is for what the kernel says of packets.
+// controlRoom is the room for control messages of a read, in bytes.
 const controlRoom = 256
 
 // Burst is packets of one sender that came together. They live until the next read.
 type Burst struct {
 	Packets []byte         // one after the other
-	Size    int            // of each of them, but of the last, which may be shorter; at least 1
+	Size    int            // bytes of each packet but the last, which may be shorter; at least 1
 	Control []byte         // what else the kernel says of all of them, where it was asked to: control messages
 	From    netip.AddrPort // an address of IPv4 is one of IPv6 on sockets of both, and a zone is a number
 }

@@ -37,7 +37,7 @@ func NewReader(socket *net.UDPConn, limit time.Duration) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Where the kernel does not know of it, it gives one packet a read.
+	// A kernel without this option gives one packet a read.
 	if err := raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (r *Reader) Read() (Burst, error) {
 			return Burst{}, &net.OpError{Op: "read", Net: "udp", Source: r.socket.LocalAddr(), Err: os.NewSyscallError("recvmsg", l.err)}
 		}
 		if l.flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-			continue // whose packets end where is not known: as if it had been lost
+			continue // it is not known where its packets end: drop it
 		}
 		busypoll.Carried(l.packets)
 		b := burst(r.buffer[:l.packets], r.control[:l.control])
@@ -84,8 +84,8 @@ func (r *Reader) receive(fd uintptr) (done bool) {
 	}
 }
 
-// burst finds out how long each packet is. The kernel says so only where there are several. That is taken out of control,
-// which is changed.
+// burst finds out how long each packet is: the kernel says so, in a control message, only where there are several. It removes
+// that message from control.
 func burst(packets, control []byte) Burst {
 	b := Burst{Packets: packets, Size: max(len(packets), 1), Control: control[:0]}
 	for len(control) > 0 {

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// said is a control message with a number: the length at which the kernel cuts packets up for a sender, or the length of
+// said encodes a control message with a number: the length at which the kernel cuts packets up for a sender, or the length of
 // the packets that it read.
 func said(kind int, length uint32) []byte {
 	b := make([]byte, unix.CmsgSpace(4))

@@ -13,7 +13,7 @@ type Reader struct {
 	buffer, control []byte
 }
 
-// NewReader reads the socket from now on; nobody else may. The limit is Linux's.
+// NewReader reads the socket from now on; nobody else may. The limit counts on Linux alone.
 func NewReader(socket *net.UDPConn, _ time.Duration) (*Reader, error) {
 	return &Reader{socket: socket, buffer: make([]byte, largest), control: make([]byte, controlRoom)}, nil
 }

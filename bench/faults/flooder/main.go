@@ -22,10 +22,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// harms is what a flooder does, again and again: the i-th time.
+// harms are the kinds of floods: each function is called again and again, with the number of the call.
 var harms = map[string]func(f *flood, i uint32) error{
 	"errors": func(_ *flood, i uint32) error { return logLine(standardError, i) },
-	"stdio":  func(_ *flood, i uint32) error { return logLine(os.Stderr, i) }, // go-plugin carries it
+	"stdio":  func(_ *flood, i uint32) error { return logLine(os.Stderr, i) }, // standard output, which go-plugin carries
 	"doors": func(f *flood, i uint32) error {
 		f.conn.Control(&linkpb.Frame{Instance: f.instance, Kind: &linkpb.Frame_OpenDoor{OpenDoor: &linkpb.OpenDoor{
 			Door: i + 1, Url: string(f.runtime.Join("registry", fmt.Sprint(i)))}}})
@@ -58,7 +58,7 @@ var harms = map[string]func(f *flood, i uint32) error{
 	},
 }
 
-// standardError is the process's own: os.Stderr goes over the link.
+// standardError is the process's own standard error, while os.Stderr goes over the link.
 var standardError = os.NewFile(2, "stderr")
 
 const countEvery = 100 * time.Millisecond
@@ -154,7 +154,7 @@ func (f *flood) run() {
 	}
 }
 
-// post sends a message as soon as the host takes more: beyond the window it would end the link.
+// post sends a message when the window has room: beyond the window the host would end the link.
 func (f *flood) post(m message.Message) error {
 	return f.messages.Send(f.ctx, link.Frame{Payload: m.AppendBinary(nil)})
 }

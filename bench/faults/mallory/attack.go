@@ -19,7 +19,7 @@ import (
 
 const (
 	liveTime  = 4 * time.Second        // a connection that attacks: its set-up and the attack
-	deedPause = 500 * time.Millisecond // after an attack: the attacked one is asked why it ended
+	deedPause = 500 * time.Millisecond // after an attack: time to ask the attacked runtime why it ended the connection
 	lookPause = 10 * time.Millisecond
 	hungers   = 4 // requests at once
 )
@@ -106,13 +106,13 @@ func (a *attacker) connect(ctx context.Context, victims []string) {
 	}
 }
 
-// use has the runtime take a way to a victim.
+// use makes the runtime use a way to a victim.
 func (a *attacker) use(ctx context.Context, with, way string) error {
 	_, err := a.app.Request(ctx, a.app.Runtime().Join("registry"), message.Execute, map[string]any{"method": "use", "params": []string{with, way}})
 	return err
 }
 
-// over waits until a set-up has failed, or its connection has done its deed and is over.
+// over waits until a set-up has failed, or its connection has done its attack and has ended.
 func (a *attacker) over(ctx context.Context, with string, began time.Time) {
 	before, done := a.done(), false
 	for ctx.Err() == nil && time.Since(began) < liveTime {
@@ -135,9 +135,9 @@ func (a *attacker) over(ctx context.Context, with string, began time.Time) {
 	}
 }
 
-// done is how many deeds the plug-in has noted.
+// done is how many attacks the plug-in has noted.
 func (a *attacker) done() int {
-	text, _ := os.ReadFile(a.deeds) // none: none yet
+	text, _ := os.ReadFile(a.deeds) // no file: no attacks yet
 	return bytes.Count(text, []byte("\n"))
 }
 

@@ -2,7 +2,7 @@
 // bench/faults. They are processes of their own, so that their cost is not in the measuring process.
 //
 //	mallory -socket S -name N              the application at an attacked runtime: it answers everybody with 48 KiB
-//	mallory -socket S -victims V,… …       the attacker's: it has its runtime set up connections with the victims for ever
+//	mallory -socket S -victims V,… …       the attacker's: it makes its runtime set up connections with the victims for ever
 //
 // The first prints its address on its first line, the second "paired" when all applications that it asks have answered once. When
 // the second is interrupted, it gives up its connections and writes what it did to the file -report.

@@ -41,10 +41,10 @@ func main() {
 		return
 	}
 	sdk.Serve(sdk.Descriptor{Name: "thief", Version: "0.0.0-hostile", Kind: sdk.KindP2P, About: "WRITTEN TO DO HARM, for tests"}, stub{})
-	time.Sleep(daemonTime) // whatever its host says
+	time.Sleep(daemonTime) // although its host asks it to end
 }
 
-// leave starts this program again, in a session of its own, with an environment that says nothing.
+// leave starts this program again, in a session of its own, with an empty environment.
 func leave(argument string) {
 	self, err := os.Executable()
 	if err != nil {
@@ -66,7 +66,7 @@ type config struct {
 	Socket       string `json:"socket"` // of the runtime's API
 }
 
-// spoils is what it reports.
+// spoils is the thief's report.
 type spoils struct {
 	Tries int      `json:"tries"`
 	Got   []string `json:"got"`

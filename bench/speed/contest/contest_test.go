@@ -68,7 +68,7 @@ func testRun(t *testing.T, o Options, out *bytes.Buffer) *Run {
 	return r
 }
 
-// Two of a kind, and a third that is only shown: the rows are those that are wanted, and bounds are on ours alone.
+// Two contenders, and a third that is only shown: only wanted rows are measured, and bounds hold for ours alone.
 func TestContest(t *testing.T) {
 	var out bytes.Buffer
 	r := testRun(t, Options{Only: "^(one-way|CPU|allocations.*|round trip.*|peak memory)/tcp/(0|100)$"}, &out)
@@ -104,7 +104,7 @@ func TestContest(t *testing.T) {
 	}
 }
 
-// Where a contender does not start, or nothing is wanted, nothing is left and nobody is started.
+// If a contender does not start, no process is left; if no row is wanted, none is started.
 func TestContestFails(t *testing.T) {
 	var out bytes.Buffer
 	broken := errors.New("broken")

@@ -11,7 +11,7 @@ import (
 // Starter starts a contender.
 type Starter struct {
 	Name  string
-	Start func(ctx context.Context, p *Pair) error // the processes that it has put into p are ended also if it fails
+	Start func(ctx context.Context, p *Pair) error // also if it fails, the processes that it has put into p are ended
 }
 
 // Pair is a running contender: the sender, the receiver, and other processes that they need.

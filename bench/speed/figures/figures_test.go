@@ -167,7 +167,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The plot is XML, shows every row with its figures, draws what is demanded, and stays within its page.
+// The plot is XML, shows every row with its figures, draws the demands, and stays within its page.
 func TestPlot(t *testing.T) {
 	var out bytes.Buffer
 	if err := Plot(&out, some()); err != nil {
@@ -183,7 +183,7 @@ func TestPlot(t *testing.T) {
 			t.Errorf("no text %q in\n%s", want, out.Bytes())
 		}
 	}
-	// ours and the baseline's of each row, and the legend's.
+	// The bars of each row, ours and the baseline's, and the legend's.
 	if p.classes["ours"] != len(some())+1 || p.classes["base"] != 5+1 || p.classes["demand"] != 5+1 || p.classes["stretch"] != 1+1 {
 		t.Errorf("drawn: %v", p.classes)
 	}
@@ -195,7 +195,7 @@ func TestPlot(t *testing.T) {
 	}
 }
 
-// Bars are as long as their figures say.
+// The lengths of bars are in proportion to their figures.
 func TestPlotScale(t *testing.T) {
 	r := some()[0]
 	scale := scaleOf(r)

@@ -33,7 +33,7 @@ type Bound struct {
 	Stretch float64 // a stretch goal, which is only shown; 0: none
 }
 
-// AtLeast and AtMost are bounds on the figure itself; the others on its ratio to the baseline's.
+// AtLeast and AtMost are bounds on the figure itself.
 func AtLeast(v float64) Bound { return Bound{Least: true, Value: v} }
 func AtMost(v float64) Bound  { return Bound{Value: v} }
 

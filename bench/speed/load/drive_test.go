@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The receiver counts what comes in order, and says so where anything else came; then it begins anew.
+// The receiver counts messages that come in order. After any other message it reports a fault, and begins anew.
 func TestTally(t *testing.T) {
 	data := func(numbers ...uint64) (list [][]byte) {
 		for _, n := range numbers {
@@ -67,7 +67,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// What is lost, doubled or out of order is an error, and the next stream is whole again.
+// A lost, doubled or misplaced message is an error, and the next stream works again.
 func TestStreamIsChecked(t *testing.T) {
 	a, b := connection()
 	d := between(t, a, b)
@@ -112,7 +112,7 @@ func TestTrips(t *testing.T) {
 	})
 }
 
-// asking has a way of its own to ask.
+// asking is a connection that is a Requester.
 type asking struct {
 	*memory
 	asked int
@@ -122,7 +122,7 @@ func (a *asking) Request(context.Context, []byte) error {
 	if a.asked++; a.asked > 3 {
 		return errRefused
 	}
-	time.Sleep(time.Millisecond) // it is how long the answer takes
+	time.Sleep(time.Millisecond) // the time that the answer takes
 	return nil
 }
 
@@ -140,7 +140,7 @@ func TestTripsThatAsk(t *testing.T) {
 	})
 }
 
-// Paced messages leave when they are due; where one is held up, those behind it count from when they were due as well.
+// Paced messages leave when they are due. If one is held up, the next ones also count from when they were due.
 func TestPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := connection()

@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// memory is one end of a connection within this process. What it sends goes through alter first, if there is one, which
-// returns what arrives in its place.
+// memory is one end of a connection within this process. Its messages go through alter first, if there is one, which returns
+// what arrives in their place.
 type memory struct {
 	out   chan<- []byte
 	in    <-chan []byte
@@ -62,7 +62,7 @@ func (m *memory) Run(ctx context.Context, take func(b []byte)) error {
 			if !ok {
 				return io.EOF
 			}
-			time.Sleep(m.delay) // it is how long the way is
+			time.Sleep(m.delay) // the time on the way
 			take(b)
 		case <-ctx.Done():
 			return nil

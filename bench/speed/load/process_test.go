@@ -54,7 +54,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// A receiver says what it has used, and drives nothing.
+// A receiver reports its usage, and sends nothing.
 func TestReceiver(t *testing.T) {
 	p := begin(t, "receiver")
 	if r, err := p.Do(t.Context(), Command{Do: "stream", Size: 100, For: 1}); err == nil {
@@ -65,7 +65,7 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-// What cannot be started is an error that says why, and nothing is left.
+// If a child cannot be started, the error says why, and nothing is left.
 func TestNotStarted(t *testing.T) {
 	if _, err := Start(t.Context(), "the refusing one", "role", "refuses"); err == nil || !strings.Contains(err.Error(), errRefused.Error()) || !strings.Contains(err.Error(), "the refusing one") {
 		t.Errorf("a child that ends: %v", err)
@@ -80,7 +80,7 @@ func TestNotStarted(t *testing.T) {
 	}
 }
 
-// A child that hangs is given up when the context ends, and then is gone.
+// A child that hangs is killed when the context ends.
 func TestHangs(t *testing.T) {
 	p := begin(t, "both")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -93,7 +93,7 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// What is no command ends a child with an error.
+// Input that is not a command ends a child with an error.
 func TestNoCommand(t *testing.T) {
 	for _, text := range []string{"{\n", "[]\n", strings.Repeat("x", 2<<20)} {
 		var out bytes.Buffer

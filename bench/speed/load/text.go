@@ -13,7 +13,7 @@ const (
 	Count  = 'c' // the answer: its number is how many Data came since the last End
 	Ping   = 'p' // answered with an Echo of the same size and number
 	Echo   = 'r'
-	Broken = 'x' // the answer to an End where messages were lost, doubled or out of order
+	Broken = 'x' // the answer to an End if messages were lost, doubled or out of order
 )
 
 // Every message begins with head, then its number in digits, then tail and padding.

@@ -26,7 +26,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// What Text makes is an object of JSON of its size, and Parse reads it back.
+// Text makes a JSON object of the size, and Parse reads it.
 func FuzzText(f *testing.F) {
 	f.Add(byte(Data), uint64(0), 100)
 	f.Add(byte(Echo), uint64(9_999_999_999_999_999_999), MinSize)
@@ -44,7 +44,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// Whatever comes, a receiver answers with messages that can be read, and only to what it should.
+// Whatever comes, a receiver's answers can be read, and it answers only requests.
 func FuzzParse(f *testing.F) {
 	f.Add(Text(Data, 3, 100))
 	f.Add(Text(End, 1, MinSize))

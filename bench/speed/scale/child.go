@@ -16,8 +16,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// CrowdArgument is the first word of a crowd's command line. The program that calls the rows gives what follows to
-// [Crowd] where it is started with it.
+// CrowdArgument is the first word of a crowd's command line. A program that is started with it calls [Crowd] with the words
+// that follow.
 const CrowdArgument = "scale-crowd"
 
 // Crowd is the child process: it serves its parent until in ends.
@@ -42,13 +42,13 @@ func crowdOf(args []string) (*crowd, error) {
 	return newCrowd(o)
 }
 
-// What a crowd does. Each is a load.Command.Do.
+// The commands of a crowd, for load.Command.Do.
 const (
 	doGuests  = "guests"  // Size guests connect to the Message Node
 	doPeers   = "peers"   // Size peers connect to the Message Node; their plug-in is Text
-	doMeet    = "meet"    // Size peers that have not yet ask for a connection with the runtime of the address Text
+	doMeet    = "meet"    // Size further peers ask for a connection with the runtime of the address Text
 	doObserve = "observe" // all guests observe a data object
-	doPublish = "publish" // a guest publishes Rate changes of Size bytes, each when all have got the one before
+	doPublish = "publish" // a guest publishes Rate changes of Size bytes, each when all guests have got the one before
 	doBurst   = "burst"   // the same, all at once
 )
 
@@ -113,7 +113,7 @@ func (c *crowd) meet(ctx context.Context, n int, to message.URL) error {
 	return each(ctx, n, func(ctx context.Context, i int) error { return some[i].meet(ctx, to) })
 }
 
-// counted is how many of the publications have come where.
+// counted counts the publications that have come, by guest.
 type counted struct {
 	took atomic.Int64
 	want atomic.Int64
@@ -126,7 +126,7 @@ func (c *counted) came(uint64) {
 	}
 }
 
-// observe has all guests but the first observe an object of the first one.
+// observe makes all guests but the first observe an object of the first one.
 func (c *crowd) observe(ctx context.Context) (err error) {
 	if len(c.guests) < 2 {
 		return errors.New("nobody is there to observe")
@@ -137,7 +137,7 @@ func (c *crowd) observe(ctx context.Context) (err error) {
 	return each(ctx, len(c.guests)-1, func(ctx context.Context, i int) error { return c.guests[i+1].observe(ctx, c.object, c.came.came) })
 }
 
-// publish publishes, and says how long it took until all had got each one. Text is how many publications were
+// publish publishes, and reports how long it took until all guests had got each publication. Text is how many publications were
 // lost, doubled or out of order.
 func (c *crowd) publish(ctx context.Context, o load.Command) (r load.Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTime)

@@ -18,10 +18,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// crowdOptions are what a crowd is started with; all are required.
+// crowdOptions are the options of a crowd; all are required.
 type crowdOptions struct {
 	Dir     string `json:"dir"`     // of its own
-	Plugins string `json:"plugins"` // where the plug-ins are installed
+	Plugins string `json:"plugins"` // the folder where the plug-ins are installed
 	Domain  string `json:"domain"`
 	Node    string `json:"node"` // the URL of that domain's Message Node
 }
@@ -30,7 +30,7 @@ type crowdOptions struct {
 type member interface {
 	message(ctx context.Context, stub message.URL, m message.Message)
 	frames(ctx context.Context, stub, door message.URL, frames []sdk.Frame)
-	// begin has the member's stub of the Message Node deployed.
+	// begin deploys the member's stub of the Message Node.
 	begin(ctx context.Context) error
 	// joined is closed when that stub is connected.
 	joined() <-chan struct{}
@@ -48,13 +48,13 @@ type crowd struct {
 	guests  []*guest
 	peers   []*peer
 
-	object    message.URL // what the guests observe
-	published uint64      // its changes
+	object    message.URL // the object that the guests observe
+	published uint64      // the number of its changes
 	came      counted
 }
 
 const (
-	memberTime  = time.Minute     // for one member to do what it is asked for
+	memberTime  = time.Minute     // for one command of one member
 	sayAgain    = 5 * time.Second // between two messages that a peer sends until it is connected
 	atATime     = 32              // members that work at the same time; a Handler takes 256 set-ups at a time
 	crowdEnd    = 30 * time.Second
@@ -111,7 +111,7 @@ func (c *crowd) member(stub message.URL) member {
 	return c.members[stub.Runtime()]
 }
 
-// newIdentity is a key and its runtime URL.
+// newIdentity makes a key and its runtime URL.
 func (c *crowd) newIdentity() (*identity.Identity, error) {
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *crowd) newIdentity() (*identity.Identity, error) {
 	return identity.New(key, c.Domain)
 }
 
-// enter adds a member and has it connect to the Message Node.
+// enter adds a member, which connects to the Message Node.
 func (c *crowd) enter(ctx context.Context, of message.URL, m member) error {
 	c.mu.Lock()
 	c.members[of.Canonical()] = m
@@ -143,7 +143,7 @@ func within(ctx context.Context, done <-chan struct{}, late string, args ...any)
 	}
 }
 
-// each has f done for 0 to n-1, some at a time, and returns the first error.
+// each calls f for 0 to n-1, some at a time, and returns the first error.
 func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -197,7 +197,7 @@ func (c *crowd) close() error {
 	return c.host.Close(ctx)
 }
 
-// live tells whether m is the event that its stub is connected.
+// live tells whether m is the event that the stub is connected.
 func live(stub message.URL, m *message.Message) bool {
 	if m.Type != message.Update || m.To != stub.Join("status") {
 		return false
@@ -208,7 +208,7 @@ func live(stub message.URL, m *message.Message) bool {
 	return m.Decode(&body) == nil && body.Value == message.Live
 }
 
-// parse reads what a crowd is started with.
+// parse reads the options of a crowd.
 func parse(text string) (o crowdOptions, err error) {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return o, fmt.Errorf("a crowd's options: %w", err)

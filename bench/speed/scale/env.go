@@ -25,7 +25,7 @@ type Env struct {
 	Rest  time.Duration                    // how long processes are idle before their usage is measured; 0: 20 s, quick 2 s
 	Say   func(format string, args ...any) // prints progress, a line at a time; nil: none is printed
 
-	Sizes Sizes // those that are 0 are the defaults
+	Sizes Sizes // 0: the default
 }
 
 // Sizes is how many of everything there are.

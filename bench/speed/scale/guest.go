@@ -25,7 +25,7 @@ type guest struct {
 	live  chan struct{}
 	once  sync.Once
 
-	next    atomic.Uint64 // the number of the publication that is to come
+	next    atomic.Uint64 // the number of the next publication
 	trouble atomic.Uint64 // publications that were lost, doubled or out of order
 }
 
@@ -63,7 +63,7 @@ func (g *guest) message(ctx context.Context, stub message.URL, m message.Message
 	g.bus.Deliver(ctx, m)
 }
 
-// frames drops what comes: a guest has no sessions.
+// frames drops all frames: a guest has no sessions.
 func (g *guest) frames(context.Context, message.URL, message.URL, []sdk.Frame) {}
 
 func (g *guest) close(context.Context) { g.bus.Close() }
@@ -77,7 +77,7 @@ func (g *guest) ask(ctx context.Context, typ message.Type, to message.URL, body 
 	return m.OK()
 }
 
-// object has an address for a data object given to the guest.
+// object asks the node for an address of a data object.
 func (g *guest) object(ctx context.Context) (message.URL, error) {
 	value, err := g.ask(ctx, message.Create, message.AllocationAddress(g.crowd.Domain),
 		map[string]any{"scheme": "comm", "value": map[string]int{"number": 1}})
@@ -101,7 +101,7 @@ func (g *guest) observe(ctx context.Context, object message.URL, took func(numbe
 	return err
 }
 
-// take checks what was published: it has to be the next.
+// take checks a publication: it has to be the next one.
 func (g *guest) take(body []byte) (number uint64) {
 	kind, number, err := change(body)
 	if err != nil || kind != load.Data || !g.next.CompareAndSwap(number, number+1) {
@@ -110,7 +110,7 @@ func (g *guest) take(body []byte) (number uint64) {
 	return number
 }
 
-// What is around the text in a change's body: it is not parsed as JSON, which would be most of what an observer does.
+// The parts around the text in a change's body. The body is not parsed as JSON, which would be most of an observer's work.
 const (
 	changeHead = `{"value":`
 	changeTail = `}`

@@ -15,8 +15,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// timeToLive has one runtime after the other send its first message to a runtime, and takes the time until their
-// connection is live. All of a sender's processes run before.
+// timeToLive makes one runtime after the other send its first message to a runtime, and measures the time until their
+// connection is live. All processes of the sender run before.
 func timeToLive(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	for _, way := range []struct {
 		plugin string
@@ -57,8 +57,8 @@ const (
 	endTime  = 10 * time.Second // for a runtime to end
 )
 
-// liveTime starts a runtime in this process, with its plug-ins in their own, and takes the time from its first message
-// to a connection that is live.
+// liveTime starts a runtime in this process, with its plug-ins in their own, and measures the time from its first message to a
+// live connection.
 func (s *scene) liveTime(ctx context.Context, name, plugin string, to message.URL) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, liveTime)
 	defer cancel()

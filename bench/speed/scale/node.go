@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// connections has many runtimes connect to a Message Node, and measures what they cost it.
+// connections connects many runtimes to a Message Node, and measures what they cost it.
 func connections(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	crowd, err := s.crowd(ctx)
 	if err != nil {
@@ -48,8 +48,7 @@ const (
 	wrongMetric = "lost, doubled or out of order"
 )
 
-// fanOut has one runtime publish to many, first each publication when the one before has come everywhere, then all at
-// once.
+// fanOut makes one runtime publish to many: first each publication when all have got the one before, then all at once.
 func fanOut(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	crowd, err := s.crowd(ctx)
 	if err != nil {
@@ -71,7 +70,7 @@ func fanOut(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if wrong, err = strconv.Atoi(r.Text); err != nil { // of both
+		if wrong, err = strconv.Atoi(r.Text); err != nil { // in both parts
 			return nil, err
 		}
 		row := figures.Row{Row: name, Transport: "node", Size: published}

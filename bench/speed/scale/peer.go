@@ -30,7 +30,7 @@ type peer struct {
 	sync     *syncmanager.Manager // of the set-ups' Connection objects
 	node     message.URL          // its stub of the Message Node
 
-	ready      chan struct{} // closed when that is connected
+	ready      chan struct{} // closed when that stub is connected
 	direct     chan struct{} // closed when a P2P connection is live
 	onceReady  sync.Once
 	onceDirect sync.Once
@@ -64,7 +64,7 @@ func (c *crowd) newPeer(plugin string) (*peer, error) {
 	return p, nil
 }
 
-// begin has the Registry deploy the stub of the Message Node.
+// begin makes the Registry deploy the stub of the Message Node.
 func (p *peer) begin(ctx context.Context) error {
 	_, err := p.registry.Explain(ctx, message.DomainRegistryAddress(p.crowd.Domain))
 	return err
@@ -120,7 +120,7 @@ func (p *peer) message(ctx context.Context, stub message.URL, m message.Message)
 	_ = p.bus.From(ctx, stub, m)
 }
 
-// frames takes what came in by a door: a Requester's leads to one runtime, the Message Node's to all.
+// frames takes frames that came in by a door: a Requester's leads to one runtime, the Message Node's to all.
 func (p *peer) frames(ctx context.Context, stub, door message.URL, frames []sdk.Frame) {
 	d, ok := p.stub(stub)
 	if !ok {
@@ -184,7 +184,7 @@ func (p *peer) pathChanged(remote message.URL, r bus.Route) {
 }
 
 // meet sends a message to an address at another runtime, which asks for a connection, and waits until that is live. Meanwhile
-// it sends more messages: where many connect at once a set-up may be given up, and the next message asks for another.
+// it sends more messages: if many connect at once, a set-up may be given up, and the next message asks for another one.
 func (p *peer) meet(ctx context.Context, to message.URL) error {
 	for {
 		m, err := p.bus.Request(ctx, message.Message{Type: message.Read, From: p.id.URL().Join("crowd"), To: to})

@@ -48,11 +48,11 @@ func (p *meetingPlace) close() error {
 	return err
 }
 
-// warmUp is how many peers, or connections, are connected before the memory that the others take is counted from: what all have in common
-// is there then.
+// warmUp is how many peers, or connections, are connected before memory is measured for the first time, so that memory that all
+// have in common does not count.
 const warmUp = 100
 
-// peers has many runtimes connect to one, and measures what they cost it.
+// peers connects many runtimes to one, and measures what they cost it.
 func peers(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	const plugin = "quic"
 	one, err := s.meetingPlace(ctx, "one", plugin)
@@ -142,7 +142,7 @@ func (s *scene) patience() time.Duration {
 	return 20 * time.Second
 }
 
-// idleTime is how long it is looked at what an idle process uses.
+// idleTime is for how long the usage of an idle process is measured.
 func (s *scene) idleTime() time.Duration {
 	if s.Rest > 0 {
 		return s.Rest
@@ -152,9 +152,9 @@ func (s *scene) idleTime() time.Duration {
 	return 15 * time.Second
 }
 
-// atLeisure are the demands of rows that need a long run. The kernel reports what a process uses in two seconds in steps of
-// half a percent, and the figure of a hundred peers has too large a share of what the processes use for themselves. So a quick
-// run has no such demands.
+// atLeisure are the demands of rows that need a long run. Over two seconds, the kernel reports the usage of a process in steps
+// of half a percent; and with a hundred peers, the processes' own share of a figure is too large. So a quick run has no such
+// demands.
 func (s *scene) atLeisure(demands ...figures.Bound) []figures.Bound {
 	if s.Quick {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/figures"
 )
 
-// TestMain makes the test binary a crowd where it is started as one.
+// TestMain runs a crowd if a test has started this binary as one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == CrowdArgument {
 		if err := Crowd(context.Background(), os.Args[2:], os.Stdin, os.Stdout); err != nil {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A few of everything: each row is there, and what has to be right at any size is.
+// A few of everything: each row exists, and demands that hold at any size are met.
 func TestRows(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("what processes use is known on Linux only")
@@ -48,7 +48,7 @@ func TestRows(t *testing.T) {
 	}
 	e := Env{Bin: bin, Dir: dir, Quick: true, Rest: 500 * time.Millisecond, Say: t.Logf, Sizes: Sizes{Peers: 20, Connections: 100, Observers: 50, Publications: 10, Pairs: 2}}
 	want := map[string]int{"idle runtime": 6, "peers": 5, "node connections": 3, "fan-out": 4, "time to live": 4}
-	var all sync.WaitGroup // side by side: their figures are not judged here
+	var all sync.WaitGroup // in parallel, since the figures are not checked here
 	defer all.Wait()
 	for _, g := range Groups() {
 		all.Go(func() {

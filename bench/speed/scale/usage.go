@@ -14,7 +14,7 @@ const (
 	settleCalm = 5 * time.Second // how long the memory must not shrink
 )
 
-// resident is the memory that processes have resident together, in bytes.
+// resident is the resident memory of all processes together, in bytes.
 func resident(pids []int) (bytes uint64, err error) {
 	for _, pid := range pids {
 		now, _, err := load.Memory(pid)
@@ -26,7 +26,7 @@ func resident(pids []int) (bytes uint64, err error) {
 	return bytes, nil
 }
 
-// settle waits until processes do not give memory back any more, at most for a while, and returns what they have.
+// settle waits until processes do not give memory back any more, at most for a while, and returns how much they have.
 func settle(ctx context.Context, pids []int, most time.Duration) (bytes uint64, err error) {
 	least, err := resident(pids)
 	if err != nil {
@@ -61,7 +61,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// busy is the part of one core, in per cent, that each process uses during a while.
+// busy returns how much of one core, in per cent, each process uses during a while.
 func busy(ctx context.Context, pids []int, while time.Duration) (list []float64, err error) {
 	before := make([]time.Duration, len(pids))
 	for i, pid := range pids {
@@ -96,7 +96,7 @@ func (s *scene) atRest(ctx context.Context, pids []int) (used []float64, bytes u
 	return used, bytes, err
 }
 
-// process is one of a runtime's.
+// process is a process of a runtime.
 type process struct {
 	name string
 	pid  int

@@ -100,8 +100,8 @@ type Loaded struct {
 	*config.Values
 }
 
-// Load reads a configuration. The error is every mistake that was found, joined; each names where it is. Nothing is looked up
-// on the machine but the file: [Config.Options] does.
+// Load reads a configuration. The error joins all mistakes that were found; each names its place. Load reads nothing on the
+// machine but the file; [Config.Options] reads the files that the keys name.
 func Load(s config.Sources) (*Loaded, error) {
 	v, err := Schema().Load(s)
 	if v == nil {
@@ -138,8 +138,7 @@ func (l *Loaded) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Options makes the node's options of the configuration: files that it names are read. The error names everything that is
-// wrong.
+// Options makes the node's options, and reads the files that the configuration names. The error names everything that is wrong.
 func (c *Config) Options(log hclog.Logger) (node.Options, error) {
 	certificate, err := certificate(c.TLS.Cert, c.TLS.Key)
 	errs := []error{err}
@@ -150,7 +149,7 @@ func (c *Config) Options(log hclog.Logger) (node.Options, error) {
 	secret, err := secretOf(c.NATSKeyFile)
 	if err != nil {
 		errs = append(errs, err)
-		secret = make([]byte, 32) // for the other checks: that one is given is not to be asked for
+		secret = make([]byte, 32) // for the other checks: one is given, so they should not ask for it
 	}
 	o := node.Options{Proxies: proxies, Exempt: exempt, Admit: c.Admit.Options(), Domain: c.Domain, Listen: c.Listen, Data: c.Data,
 		NATS: c.NATS, NATSKey: secret, NATSCredentials: c.NATSCredentials, Replicas: c.Replicas, TLS: certificate,
@@ -160,7 +159,7 @@ func (c *Config) Options(log hclog.Logger) (node.Options, error) {
 	return o, errors.Join(errs...)
 }
 
-// Options is who may use the node.
+// Options returns the rules on who may use the node.
 func (a Admit) Options() node.Admit {
 	o := node.Admit{Members: a.Members, Visitors: a.Visitors, Revoked: a.Revoked, Key: a.Key}
 	for _, u := range a.Runtimes {

@@ -54,7 +54,7 @@ func TestReadyLooksAtTheFolder(t *testing.T) {
 	}
 }
 
-// The ranges of the keys are those of the node: what one takes the other does.
+// The ranges of the keys are those of the node: both accept the same values.
 func TestRanges(t *testing.T) {
 	for text, want := range map[string]string{
 		"limits: {entry: 256KiB}": "", "limits: {entry: 262145}": ":3: limits.entry: want from 0 to 256KiB",

@@ -44,7 +44,7 @@ func natsKeys() []config.Key {
 	}
 }
 
-// doorKeys is how the node is reached.
+// doorKeys are the keys on how the node is reached.
 func doorKeys() []config.Key {
 	return []config.Key{
 		{Name: "tls", About: "The node's certificate.", Keys: []config.Key{
@@ -57,34 +57,34 @@ func doorKeys() []config.Key {
 			Shown: "the one that the descriptor was asked at", Example: "wss://node.example.com/protofly",
 			About: "The WebSocket URL under which stubs reach the node, for its descriptor."},
 		{Name: "legacy", Type: config.Bool, Flag: "legacy", Default: false,
-			About: "Whether the reference implementation's JSON dialects are allowed, which prove nothing of who connects."},
+			About: "Whether the reference implementation's JSON dialects are allowed, which prove nothing about who connects."},
 		{Name: "origins", Type: config.List, Default: []any{}, Check: noSpaces, Example: "[\"*.example.com\"]",
 			About: "The web pages that may connect besides the node's own, as host patterns."},
 		{Name: "proxies", Type: config.List, Default: []any{}, Check: isNetworks,
-			About: "The networks of the proxies before the node: the last address in X-Forwarded-For that is not one of them counts. With insecure and without it nothing is counted by address."},
+			About: "The networks of the proxies before the node: the last address in X-Forwarded-For that is not one of them counts. If insecure is set and this is not, nothing is counted by address."},
 		{Name: "exempt", Type: config.List, Default: []any{"127.0.0.0/8", "::1/128"}, Check: isNetworks,
-			About: "The networks that nothing is counted by address for."},
+			About: "The networks whose connections are not counted by address."},
 	}
 }
 
 func admitKeys() config.Key {
 	words := []string{node.Anyone, node.Listed, node.Invited}
 	const nothing = "write anyone, listed or invited, or leave the key out"
-	return config.Key{Name: "admit", About: "Who may use the node. While members are not anyone, visitors that have no token reach members only, and are given no addresses.", Keys: []config.Key{
+	return config.Key{Name: "admit", About: "Who may use the node. Unless members is anyone, visitors that have no token reach members only, and are given no addresses.", Keys: []config.Key{
 		{Name: "members", Type: config.Text, Default: node.Anyone, Words: words, Nothing: nothing,
-			About: "Which runtimes of the node's own domain. listed: admit.runtimes; invited: these, and those that have a token."},
+			About: "Which runtimes of the node's own domain may use it. listed: admit.runtimes; invited: these, and those that have a token."},
 		{Name: "visitors", Type: config.Text, Default: node.Anyone, Words: words, Nothing: nothing,
 			About: "The same for runtimes of other domains."},
 		{Name: "runtimes", Type: config.List, Default: []any{}, Check: noSpaces, Example: "[]",
 			About: "Runtimes that are admitted, by their addresses."},
 		{Name: "revoked", Type: config.List, Default: []any{}, Check: noSpaces,
-			About: "Runtimes, and IDs of tokens, that are admitted no more, whatever else is said."},
+			About: "Runtimes, and IDs of tokens, that are not admitted, whatever the other keys say."},
 		{Name: "key", Type: config.Path, Default: "", Shown: "admission-key.pem in data", Example: "admission-key.pem",
-			About: "The file of the key that tokens are signed with (PEM), or of its public key. The nodes of a domain share it; another one takes back all tokens."},
+			About: "The file of the key that tokens are signed with (PEM), or of its public key. The nodes of a domain share it; a new key makes all earlier tokens invalid."},
 	}}
 }
 
-// minQueue is the least that limits.queue may be: room for one large packet.
+// minQueue is the least value of limits.queue: room for one large packet.
 const minQueue = 2 << 20
 
 func limitKeys(d node.Limits) config.Key {
@@ -96,14 +96,14 @@ func limitKeys(d node.Limits) config.Key {
 	}
 	keys := []config.Key{
 		count("connections", d.Connections, "", "Connections of runtimes, at once."),
-		count("unproven", d.Unproven, "", "Connections that have not shown yet whose they are."),
+		count("unproven", d.Unproven, "", "Connections that have not proved a runtime's key yet."),
 		count("legacy", d.Legacy, "", "Connections in the reference's dialects."),
 		count("per_address", d.PerAddress, "", "Connections of one IPv4 address or IPv6 /64 network, at once."),
 		size("queue", d.Queue, "What waits for one connection."),
 		size("memory", d.Memory, "What is kept for all connections; at least limits.queue."),
 		count("handshakes", d.Handshakes, "a second", "New connections from one address; 10 times that at once."),
 		count("newcomers", d.Newcomers, "an hour", "Runtimes that the node does not know, from one address; a fifth of it at once."),
-		count("requests", d.Requests, "20 µs a second", "What requests to the node's functions on one connection may cost: 1 for a look-up, 5 for a change, 1 for each 32 who get a publication. 10 times that at once."),
+		count("requests", d.Requests, "20 µs a second", "What requests to the node's functions on one connection may cost: 1 for a look-up, 5 for a change, 1 for each 32 connections that get a publication. 10 times that at once."),
 		count("address_requests", d.AddressRequests, "20 µs a second", "The same for all connections and requests of one address; not faster than four times that."),
 		count("addresses", d.Addresses, "", "Allocated addresses of one runtime."),
 		count("block", d.Block, "", "Addresses in one allocation."),
@@ -111,7 +111,7 @@ func limitKeys(d node.Limits) config.Key {
 		count("registrations", d.Registrations, "", "Live Domain Registry entries of one runtime."),
 		size("entry", int64(d.Entry), "A Domain Registry entry."),
 		count("writes", d.Writes, "a second", "Writes to the state by one runtime; 10 times that at once."),
-		count("results", d.Results, "", "Entries in an answer of the Domain Registry, chosen fairly by address and runtime where there are more."),
+		count("results", d.Results, "", "Entries in an answer of the Domain Registry, chosen fairly by address and runtime if there are more."),
 		size("runtime_state", d.RuntimeState, "All that the state has of one runtime."),
 		size("address_state", d.AddressState, "All that came from one address."),
 		size("state", d.State, "The whole state."),
@@ -137,8 +137,8 @@ func timeKeys(d node.Times) config.Key {
 		return config.Key{Name: name, Type: config.Duration, Default: config.FormatDuration(value), Least: int64(time.Millisecond), Zero: "the default", About: about}
 	}
 	return config.Key{Name: "times", About: "The node's periods.", Keys: []config.Key{
-		one("handshake", d.Handshake, "The whole handshake of a connection."),
-		one("write", d.Write, "Until a packet is written; then the connection is closed."),
+		one("handshake", d.Handshake, "How long the whole handshake of a connection may take."),
+		one("write", d.Write, "How long the write of a packet may take; then the connection is closed."),
 		one("ping", d.Ping, "Between pings, and how long an answer may take."),
 		one("grace", d.Grace, "How long subscriptions outlive their connection."),
 		one("sweep", d.Sweep, "Between looks for what has expired."),
@@ -149,8 +149,8 @@ func timeKeys(d node.Times) config.Key {
 
 func logKeys() config.Key {
 	return config.Key{Name: "log", About: "The log on stderr.", Keys: []config.Key{
-		{Name: "level", Type: config.Text, Flag: "log-level", Default: "info", Words: []string{"trace", "debug", "info", "warn", "error"}, About: "The least that is logged."},
-		{Name: "format", Type: config.Text, Flag: "log-format", Default: "text", Words: []string{"text", "json"}, About: "How a line of the log looks."},
+		{Name: "level", Type: config.Text, Flag: "log-level", Default: "info", Words: []string{"trace", "debug", "info", "warn", "error"}, About: "The lowest level that is logged."},
+		{Name: "format", Type: config.Text, Flag: "log-format", Default: "text", Words: []string{"text", "json"}, About: "The form of the log's lines."},
 	}}
 }
 
@@ -167,7 +167,7 @@ func isNetworks(value any) error {
 	return err
 }
 
-// noSpaces refuses lists that somebody has separated by spaces.
+// noSpaces refuses lists whose items are separated by spaces.
 func noSpaces(value any) error {
 	list, _ := value.([]string)
 	for _, item := range list {

@@ -25,7 +25,7 @@ func secretOf(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nats_key_file: %w", err)
 	}
-	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o027 != 0 { // there the mode says nothing
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o027 != 0 { // where the mode has no meaning
 		return nil, fmt.Errorf("nats_key_file %s: its mode is %04o, and only its owner and group may read it: chmod 600 %s", name, mode, name)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))

@@ -50,7 +50,7 @@ type P2P struct {
 	Changes bool     `koanf:"changes"`
 }
 
-// Catalogue is the section catalogue: how the Message Nodes of domains are found that nodes does not name.
+// Catalogue is the section catalogue: how the Message Nodes of domains that nodes does not name are found.
 type Catalogue struct {
 	Networks []string `koanf:"networks"`
 }

@@ -250,7 +250,7 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 	}
 }
 
-// An empty variable is as if it was not set, for every key: a template that had nothing to fill in opens nothing.
+// An empty variable counts as not set, for every key: a template that had nothing to fill in allows nobody.
 func TestEmptyVariables(t *testing.T) {
 	const peer = "hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	name := file(t, `
@@ -296,7 +296,7 @@ log: {level: warn}
 	}
 }
 
-// A service may have no home folder: it needs none where both places are given, and is told what to give else.
+// A service may have no home folder. It needs none if both paths are given; else the error says what to give.
 func TestWithoutHome(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("other variables")

@@ -45,7 +45,7 @@ func Options(plugins []sdk.Descriptor) map[string]*config.Key {
 	return all
 }
 
-// keysOf is a plug-in's options as keys. The plug-in describes them, so nothing about them is certain.
+// keysOf is a plug-in's options as keys. The plug-in describes them, so the description may be wrong.
 func keysOf(options []sdk.Option) []config.Key {
 	types := map[sdk.OptionType]config.Type{sdk.OptionText: config.Text, sdk.OptionPath: config.Path, sdk.OptionBool: config.Bool, sdk.OptionInt: config.Int,
 		sdk.OptionSize: config.Size, sdk.OptionDuration: config.Duration, sdk.OptionList: config.List, sdk.OptionGroup: config.Group, sdk.OptionGroups: config.Groups}

@@ -95,7 +95,7 @@ func TestPluginOptions(t *testing.T) {
 	}
 }
 
-// What a plug-in says of its options cannot put anything into the configuration, whatever it is.
+// A plug-in's description of its options cannot put anything into the configuration, whatever it is.
 func TestHostileOptions(t *testing.T) {
 	evil := "x\n\x1b[2Jdomain: evil.example\n#"
 	dir := install(t, sdk.Descriptor{Name: "evil", Version: "1", Kind: sdk.KindP2P, About: evil, Options: []sdk.Option{
@@ -117,7 +117,7 @@ func TestHostileOptions(t *testing.T) {
 	}
 }
 
-// The first file that somebody gets can be used as it is, with all that is bundled.
+// The file of config init can be used unchanged, with all bundled plug-ins.
 func TestInit(t *testing.T) {
 	text, err := Bundled(Sources{}).Init(nil)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
-// Whether plug-ins run under user IDs of their own is a word, or the first of the IDs, in the file as in a variable.
+// plugins.uids is a word, or the first of the IDs, in the file and in a variable.
 func TestPluginUIDs(t *testing.T) {
 	auto, off := sandbox.Users{Mode: sandbox.Auto}, sandbox.Users{Mode: sandbox.Off}
 	for _, c := range []struct {

@@ -13,15 +13,15 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Attachment is a registered hyperty as the runtime gives it out: where its messages go in. What comes for it goes to
+// Attachment is a registered hyperty as the runtime sees it: the hyperty posts through it. The messages to the hyperty go to
 // the receiver that was given at the registration.
 type Attachment interface {
 	URL() message.URL
 	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
 	Post(ctx context.Context, m message.Message) error
-	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final
-	// state. tell must not wait, and may be called before PostTracked returns. Where PostTracked returns an error it is not
-	// called any more.
+	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final state.
+	// tell must not wait, and may be called before PostTracked returns. If PostTracked returns an error, tell is not called
+	// any more.
 	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
@@ -29,8 +29,8 @@ type Attachment interface {
 	Release(ctx context.Context) error
 }
 
-// New makes a hyperty. attach registers it and has every message that comes for it given to the receiver, in order; a
-// message is taken when the application's handler has returned. runtime is the runtime's URL. The error is attach's.
+// New makes a hyperty. attach registers it, and has every message to it given to the receiver, in order; a message is taken
+// when the application's handler has returned. runtime is the runtime's URL. The error is attach's.
 func New(ctx context.Context, runtime message.URL, attach func(ctx context.Context, to minibus.Receiver) (Attachment, error)) (*hyperty.Hyperty, error) {
 	bus := &localBus{attached: make(chan struct{})}
 	bus.MiniBus = minibus.New(minibus.Options{Inbox: inbox, Out: bus.Post})
@@ -40,6 +40,7 @@ func New(ctx context.Context, runtime message.URL, attach func(ctx context.Conte
 		return nil, err
 	}
 	bus.attachment = got
+	bus.Own(got.URL())
 	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error { return bus.end(ctx, got.Close) })
 	close(bus.attached)
 	return h, nil
@@ -79,7 +80,20 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 	if !b.listens() {
 		return 0
 	}
-	return b.MiniBus.TryHandRun(run)
+	n := b.MiniBus.TryHandRun(run)
+	if n == 0 && len(run) > 0 && run[0].Message.Type != message.Response && b.Nobody(run[0].Message.To) {
+		for n = range run {
+			b.refuse(&run[n])
+		}
+		n = len(run)
+	}
+	return n
+}
+
+// refuse refuses a message to an address below the hyperty's at which nobody listens.
+func (b *localBus) refuse(d *minibus.Delivery) {
+	to := d.Message.To
+	d.Receipt.Failed(d.Message, &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)})
 }
 
 // Release ends the hyperty and gives its name up; see [hyperty.New].

@@ -115,3 +115,46 @@ func TestNew(t *testing.T) {
 		t.Errorf("an attachment that is refused: %v", err)
 	}
 }
+
+// refusals counts the messages that are refused, by code.
+type refusals map[int]int
+
+func (r refusals) Settled(_ uint64, _ uint32, code int) { r[code]++ }
+func (r refusals) Failed(_ uint64, _ uint32, _ message.Message, why error) {
+	var known *message.ResponseError
+	if errors.As(why, &known) {
+		r[known.Code]++
+	}
+}
+
+// Messages to addresses below the hyperty's, at which it does not listen, are refused where they come, and nothing waits for them.
+func TestNobodyListensBelow(t *testing.T) {
+	var to minibus.Receiver
+	h, err := New(t.Context(), self, func(_ context.Context, r minibus.Receiver) (Attachment, error) {
+		to = r
+		return &seat{}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := refusals{}
+	run := make([]minibus.Delivery, 3)
+	for i := range run {
+		run[i] = minibus.Delivery{Message: message.Message{Type: message.Update, From: bob, To: alice + "/desk"}, Receipt: minibus.Receipt{By: count}}
+	}
+	if n := to.TryHandRun(run); n != 3 || count[message.CodeNotFound] != 3 {
+		t.Errorf("%d are taken, refused: %v", n, count)
+	}
+	got := make(chan message.Message, 3)
+	stop := h.Bus().Listen(alice+"/desk", func(_ context.Context, m message.Message) { got <- m })
+	if n := to.TryHandRun(run); n != 3 {
+		t.Errorf("%d are taken", n)
+	}
+	for range run {
+		<-got
+	}
+	stop()
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -21,7 +21,7 @@ type Body struct {
 	Version   uint64        `json:"version"`
 }
 
-// Change is one update, or a list.
+// Change is an update, or a complete list.
 type Change struct {
 	Operation string // Add, Remove; "": a complete list
 	URLs      []message.URL
@@ -30,7 +30,7 @@ type Change struct {
 
 const (
 	maxListBytes   = 512 << 10                     // of the addresses in one message
-	maxChangeBytes = maxListBytes + maxListBytes/4 // of a body: what it says takes the reader's time
+	maxChangeBytes = maxListBytes + maxListBytes/4 // of a body: reading it takes time
 )
 
 // ErrMalformed is in the error of a change that cannot be read.
@@ -55,7 +55,7 @@ func Parse(m *message.Message) (Change, error) {
 	return Change{body.Operation, body.Value, body.Version}, nil
 }
 
-// size is the memory that c takes, about.
+// size is about the memory that c takes.
 func (c *Change) size() int {
 	size := 0
 	for _, u := range c.URLs {
@@ -64,7 +64,8 @@ func (c *Change) size() int {
 	return size
 }
 
-// ParseSubscription reads which addresses a subscribe or unsubscribe is about; implementations differ in the field.
+// ParseSubscription reads which addresses a subscribe or unsubscribe is about; the field's name depends on the
+// implementation.
 func ParseSubscription(m *message.Message) (message.URLs, error) {
 	var body struct {
 		Subscribe   message.URLs `json:"subscribe"`
@@ -82,7 +83,7 @@ func ParseSubscription(m *message.Message) (message.URLs, error) {
 	return all, nil
 }
 
-// cut cuts off what fits a message.
+// cut splits urls into what fits one message and the rest.
 func cut(urls []message.URL) (first, rest []message.URL) {
 	size := 0
 	for i, u := range urls {

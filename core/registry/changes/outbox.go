@@ -7,11 +7,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// maxUpdates is how many updates wait; then a complete list takes their place.
+// maxUpdates is how many updates may wait; with one more, a complete list replaces them.
 const maxUpdates = 256
 
-// Outbox is what waits to be posted, in order. The Publisher fills it, and one goroutine takes from it what it posts. Make it with
-// [NewOutbox].
+// Outbox holds what waits to be posted, in order. The Publisher fills it, and one goroutine takes the messages out and posts
+// them. Make it with [NewOutbox].
 type Outbox struct {
 	mu    sync.Mutex
 	queue []outgoing
@@ -20,16 +20,16 @@ type Outbox struct {
 
 type outgoing struct {
 	m      message.Message
-	update bool // may be replaced by a complete list
+	update bool // an update, which a complete list may replace
 }
 
-// NewOutbox makes an empty one.
+// NewOutbox makes an empty Outbox.
 func NewOutbox() *Outbox { return &Outbox{wake: make(chan struct{}, 1)} }
 
-// Wake is sent to when something waits.
+// Wake returns the channel that says that something waits.
 func (o *Outbox) Wake() <-chan struct{} { return o.wake }
 
-// Take takes what is next: an update for the followers, or an answer; false: nothing waits.
+// Take takes the next message out: an update for the followers, or an answer; false: none waits.
 func (o *Outbox) Take() (m message.Message, update, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,7 +41,7 @@ func (o *Outbox) Take() (m message.Message, update, ok bool) {
 	return next.m, next.update, true
 }
 
-// answer queues an answer. Of those to one follower only the last waits.
+// answer queues an answer. Of the answers to one follower only the last waits.
 func (o *Outbox) answer(m message.Message) {
 	o.mu.Lock()
 	o.queue = slices.DeleteFunc(o.queue, func(q outgoing) bool { return !q.update && q.m.To == m.To })
@@ -50,8 +50,8 @@ func (o *Outbox) answer(m message.Message) {
 	o.ring()
 }
 
-// update queues an update; full: too many messages waited, and all updates are dropped, so that a complete list must take their
-// place, see stay.
+// update queues an update. full: too many messages waited, so all updates were dropped and a complete list must replace them,
+// see stay.
 func (o *Outbox) update(m message.Message) (full bool) {
 	o.mu.Lock()
 	o.queue = append(o.queue, outgoing{m: m, update: true})
@@ -63,8 +63,8 @@ func (o *Outbox) update(m message.Message) (full bool) {
 	return full
 }
 
-// stay queues a part of a complete list that takes the place of updates. It is kept however many messages wait: nothing else
-// says what was in those updates.
+// stay queues a part of a complete list that replaces updates. It is kept however many messages wait: no other message has
+// what was in those updates.
 func (o *Outbox) stay(m message.Message) {
 	o.mu.Lock()
 	o.queue = append(o.queue, outgoing{m: m, update: true})

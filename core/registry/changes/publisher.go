@@ -8,8 +8,8 @@ import (
 
 const (
 	maxFollowers = 1 << 14
-	listPause    = 50 * time.Millisecond // between two lists for one runtime: each is made of all addresses here
-	maxListed    = 1024                  // runtimes whose last list is remembered, before those whose pause is over are forgotten
+	listPause    = 50 * time.Millisecond // between two complete lists for one runtime: each is made of all addresses here
+	maxListed    = 1024                  // runtimes whose last complete list is remembered; then those whose pause is over are forgotten
 )
 
 // Publisher is this runtime's list. Make it with [NewPublisher].
@@ -19,29 +19,31 @@ type Publisher struct {
 	out       *Outbox
 	off       bool
 	followers map[message.URL]struct{}  // remote runtimes with a P2P connection; maxFollowers
-	listed    map[message.URL]time.Time // when a runtime was given the list; nobody stays long after its pause
+	listed    map[message.URL]time.Time // when a runtime was last sent the complete list
 	version   uint64                    // of the list; counts up with each update
 }
 
-// NewPublisher makes a Publisher for the Registry at that address. list makes the list as it is now; it must not be nil.
+// NewPublisher makes a Publisher for the Registry at that address. list returns the addresses as they are now; it must not be
+// nil.
 func NewPublisher(registry message.URL, on bool, out *Outbox, list func() []message.URL) *Publisher {
 	return &Publisher{registry: registry, off: !on, out: out, list: list, followers: map[message.URL]struct{}{}, listed: map[message.URL]time.Time{}}
 }
 
-// Followers is how many there are.
+// Followers is their number.
 func (p *Publisher) Followers() int { return len(p.followers) }
 
-// Version is that of the list.
+// Version is the list's version.
 func (p *Publisher) Version() uint64 { return p.version }
 
-// Follows tells whether a runtime does.
+// Follows tells whether a runtime is a follower.
 func (p *Publisher) Follows(remote message.URL) bool {
 	_, ok := p.followers[remote]
 	return ok
 }
 
-// Admit tells whether a remote runtime that subscribes with m is a follower now; where it is not, m is answered. connected: there is a
-// P2P connection with it, or is being set up. When the follower's updates are on their way to it, [Publisher.Answer] is due.
+// Admit makes a remote runtime a follower that subscribes with m, or answers m with a refusal and returns false. connected:
+// there is a P2P connection with it, or one is being set up. The caller then arranges that updates reach the follower, and
+// calls [Publisher.Answer].
 func (p *Publisher) Admit(now time.Time, remote message.URL, m *message.Message, connected bool) bool {
 	switch {
 	case p.off:
@@ -88,21 +90,22 @@ func (p *Publisher) remember(now time.Time, remote message.URL) {
 	p.listed[remote] = now
 }
 
-// Unsubscribe answers m, by which a remote runtime ends its subscription. It tells whether it was a follower.
+// Unsubscribe ends a remote runtime's subscription, and answers m, which asks for that. It tells whether the runtime was a
+// follower.
 func (p *Publisher) Unsubscribe(remote message.URL, m *message.Message) (dropped bool) {
 	dropped = p.Drop(remote)
 	p.out.answer(m.Respond(message.CodeOK, nil))
 	return dropped
 }
 
-// Drop ends a runtime's subscription. It tells whether it was a follower.
+// Drop ends a runtime's subscription. It tells whether the runtime was a follower.
 func (p *Publisher) Drop(remote message.URL) bool {
 	follows := p.Follows(remote)
 	delete(p.followers, remote)
 	return follows
 }
 
-// Switch has new followers taken or refused. It returns those that are followers no more.
+// Switch says whether runtimes may follow. It returns those that are followers no more.
 func (p *Publisher) Switch(on bool) (dropped []message.URL) {
 	if p.off = !on; on {
 		return nil
@@ -114,7 +117,7 @@ func (p *Publisher) Switch(on bool) (dropped []message.URL) {
 	return dropped
 }
 
-// Announce says that addresses are in the list now (Add), or are not any more (Remove).
+// Announce makes an update: addresses are in the list now (Add), or not any more (Remove).
 func (p *Publisher) Announce(operation string, urls ...message.URL) {
 	p.version++
 	if len(p.followers) > 0 && p.out.update(p.update(operation, urls)) {
@@ -122,7 +125,7 @@ func (p *Publisher) Announce(operation string, urls ...message.URL) {
 	}
 }
 
-// replace says the complete list, in place of the updates that the outbox has dropped.
+// replace queues the complete list, in place of the updates that the outbox has dropped.
 func (p *Publisher) replace() {
 	first, rest := cut(p.list())
 	p.out.stay(p.update("", first))

@@ -41,7 +41,7 @@ func (p *published) add(u message.URL) {
 	p.Announce(Add, u)
 }
 
-// answer is the code of what waits alone, and is an answer.
+// answer takes the only message that waits, which must be an answer, and returns its code.
 func (p *published) answer(t *testing.T) int {
 	t.Helper()
 	m, update, ok := p.out.Take()
@@ -99,7 +99,7 @@ func TestListPausesAreForgotten(t *testing.T) {
 	}
 }
 
-// However many updates wait, a follower ends with all of it, in the order of versions without a gap.
+// However many updates wait, a follower ends with the complete list, in the order of versions without a gap.
 func TestWaitingUpdatesAreBounded(t *testing.T) {
 	p := publish()
 	p.Admit(noon, bob, subscription(bob), true)
@@ -135,8 +135,8 @@ func TestWaitingUpdatesAreBounded(t *testing.T) {
 	}
 }
 
-// reaches checks that a follower who has the list as it was at a version ends with the list as it is, when it has taken all
-// updates that wait. It returns how many messages that were.
+// reaches checks that a follower that has the list of a version ends with the present list when it has taken all updates that
+// wait. It returns how many messages that were.
 func (p *published) reaches(t *testing.T, list []message.URL, version uint64) (waiting int) {
 	t.Helper()
 	s, k := begun(t), names()
@@ -171,7 +171,7 @@ func TestAnUpdateWhileManyWaitForTheirLists(t *testing.T) {
 	p.reaches(t, nil, 0)
 }
 
-// Nobody misses an update because somebody else is sent a list that does not fit one message, however many updates wait.
+// No follower misses an update because another one is sent a list that does not fit one message, however many updates wait.
 func TestALongListWhileManyUpdatesWait(t *testing.T) {
 	for _, updates := range []int{maxUpdates - 1, maxUpdates} {
 		p := publish()

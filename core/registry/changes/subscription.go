@@ -16,57 +16,57 @@ const (
 	maxAskRetries = 3
 )
 
-// Names is where the addresses of a list are entered.
+// Names stores the addresses of a list.
 type Names interface {
-	List(url message.URL) bool // false: it is not taken
+	List(url message.URL) bool // false: the address is not accepted
 	Unlist(url message.URL)
 }
 
-// Subscription is what has come of a remote runtime's list. The zero value follows nothing.
+// Subscription is a follower's state: what it has received of a remote runtime's list. The zero value follows nothing.
 type Subscription struct {
 	on      bool
 	asking  bool // a subscribe is on its way
-	again   bool // and another is to follow it
+	again   bool // after its answer another one must be sent
 	synced  bool // a complete list has come
-	tries   int  // without an answer, in a row
+	tries   int  // attempts without an answer, in a row
 	version uint64
-	listed  map[message.URL]struct{} // what is in the list and was taken
-	early   []Change                 // updates that came before the list; maxEarly of maxEarlyBytes
-	size    int                      // bytes of these
+	listed  map[message.URL]struct{} // addresses that are in the list and were accepted
+	early   []Change                 // updates that came before the list; maxEarly of them, or maxEarlyBytes
+	size    int                      // bytes of early
 }
 
-// Ask is whether the list is to be asked for, with the updates from there on, and after which pause. What comes of it is told to
-// [Subscription.Subscribed].
+// Ask says whether to subscribe (again), and after which pause. The answer is passed to [Subscription.Subscribed] or
+// [Subscription.Refused].
 type Ask struct {
 	Wanted bool
 	Pause  time.Duration
 }
 
-// Synced tells whether the list is in order here.
+// Synced tells whether this side has the complete list.
 func (s *Subscription) Synced() bool { return s.synced }
 
-// Version is that of the list as it is here.
+// Version is the version of the list as this side has it.
 func (s *Subscription) Version() uint64 { return s.version }
 
-// Listed is how many addresses are in it.
+// Listed is the number of its addresses.
 func (s *Subscription) Listed() int { return len(s.listed) }
 
-// Has tells whether an address is in the list, and was taken.
+// Has tells whether an address is in the list, and was accepted.
 func (s *Subscription) Has(url message.URL) bool {
 	_, ok := s.listed[url]
 	return ok
 }
 
-// Begin follows the list; it is called each time a connection becomes live: the answer heals what was missed.
+// Begin starts to follow the list. It is called each time a connection becomes live: the answer heals what was missed.
 func (s *Subscription) Begin() Ask {
 	s.on, s.tries = true, 0
 	return s.ask(0)
 }
 
-// Again asks for the list anew: something of it could not be read.
+// Again asks for the list anew, because a part of it could not be read.
 func (s *Subscription) Again() Ask { return s.ask(askAgain) }
 
-// On tells whether it follows the list.
+// On tells whether the list is followed.
 func (s *Subscription) On() bool { return s.on }
 
 func (s *Subscription) ask(pause time.Duration) Ask {
@@ -81,10 +81,10 @@ func (s *Subscription) ask(pause time.Duration) Ask {
 	return Ask{Wanted: true, Pause: pause}
 }
 
-// Subscribed takes the answer to a subscription: the list. left is how many of its addresses were not taken.
+// Subscribed handles the answer to a subscription: the list. left is how many of its addresses were not accepted.
 func (s *Subscription) Subscribed(list Change, names Names, live bool) (ask Ask, left int) {
 	early, again := s.answered()
-	if !s.on { // switched off meanwhile
+	if !s.on { // switched off while the answer was on its way
 		return Ask{}, 0
 	}
 	s.tries = 0
@@ -106,8 +106,8 @@ func (s *Subscription) Subscribed(list Change, names Names, live bool) (ask Ask,
 	return ask, left
 }
 
-// Refused says that a subscription was not answered with a list; late: there was no answer in time. A remote runtime that
-// does not answer or refuses is no error.
+// Refused says that a subscription was not answered with a list; late: that there was no answer in time. It is no error if a
+// remote runtime does not answer, or refuses.
 func (s *Subscription) Refused(late, live bool) Ask {
 	_, again := s.answered()
 	if !s.on {
@@ -126,7 +126,7 @@ func (s *Subscription) answered() (early []Change, again bool) {
 	return early, again
 }
 
-// Apply takes a change in the order of versions. left is how many of the addresses of a complete list were not taken.
+// Apply applies a change, if it is the next version. left is how many addresses of a complete list were not accepted.
 func (s *Subscription) Apply(c Change, names Names) (ask Ask, left int) {
 	switch {
 	case !s.on:
@@ -139,7 +139,7 @@ func (s *Subscription) Apply(c Change, names Names) (ask Ask, left int) {
 	case c.Operation == "":
 		left = s.replace(c.URLs, names)
 		s.version, s.synced = c.Version, true
-	case !s.synced || c.Version <= s.version: // before the list, or in it
+	case !s.synced || c.Version <= s.version: // older than the list, or part of it
 	case c.Version > s.version+1:
 		return s.ask(askAgain), 0
 	default:
@@ -166,13 +166,13 @@ func (s *Subscription) add(url message.URL, names Names) bool {
 	return true
 }
 
-// Remove takes an address out that the remote runtime has given up.
+// Remove removes an address that the remote runtime has given up.
 func (s *Subscription) Remove(url message.URL, names Names) {
 	delete(s.listed, url)
 	names.Unlist(url)
 }
 
-// replace takes a complete list.
+// replace applies a complete list.
 func (s *Subscription) replace(urls []message.URL, names Names) (left int) {
 	before := s.listed
 	s.listed = make(map[message.URL]struct{}, len(urls))
@@ -188,5 +188,5 @@ func (s *Subscription) replace(urls []message.URL, names Names) (left int) {
 	return left
 }
 
-// End follows the list no more, and forgets it.
+// End stops following, and forgets the list.
 func (s *Subscription) End() { *s = Subscription{} }

@@ -6,7 +6,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// known is what a follower has entered; it takes nothing of what is in not.
+// known is what a follower has entered; it does not accept addresses that are in not.
 type known struct {
 	have map[message.URL]bool
 	not  map[message.URL]bool
@@ -54,7 +54,7 @@ func TestUpdatesThatComeBeforeTheList(t *testing.T) {
 	s, k := begun(t), names()
 	s.Apply(Change{Add, []message.URL{object(3)}, 103}, k)
 	s.Apply(Change{Add, []message.URL{object(2)}, 102}, k)
-	s.Apply(Change{Add, []message.URL{object(0)}, 100}, k) // in the list's version already
+	s.Apply(Change{Add, []message.URL{object(0)}, 100}, k) // part of the list's version already
 	ask, left := s.Subscribed(Change{"", []message.URL{object(1)}, 101}, k, true)
 	if ask.Wanted || left != 0 || s.Version() != 103 || !s.Synced() {
 		t.Errorf("%+v, %d left, version %d", ask, left, s.Version())
@@ -62,7 +62,7 @@ func TestUpdatesThatComeBeforeTheList(t *testing.T) {
 	k.mustHave(t, object(1), object(2), object(3))
 }
 
-// What comes before the list that was asked for is kept by its size; what is more is asked for again.
+// Changes that come before the list are kept, up to a number of bytes; beyond that the list is asked for again.
 func TestEarlyChangesAreBounded(t *testing.T) {
 	s, k := begun(t), names()
 	for n := range uint64(maxEarly) {
@@ -80,7 +80,7 @@ func TestAGapIsHealed(t *testing.T) {
 	s, k := begun(t), names()
 	s.Subscribed(Change{"", []message.URL{object(1)}, 5}, k, true)
 	s.Apply(Change{Add, []message.URL{object(2)}, 6}, k)
-	s.Apply(Change{Add, []message.URL{object(9)}, 6}, k) // again
+	s.Apply(Change{Add, []message.URL{object(9)}, 6}, k) // a second time
 	if ask, _ := s.Apply(Change{Remove, []message.URL{object(1)}, 8}, k); ask != (Ask{true, askAgain}) {
 		t.Errorf("%+v", ask)
 	}
@@ -104,7 +104,7 @@ func TestWhatIsNotTakenIsCounted(t *testing.T) {
 	k.mustHave(t)
 }
 
-// Nobody who does not answer is asked for ever, nor one that refuses, nor one without a connection.
+// A runtime that does not answer, refuses or has no connection is not asked for ever.
 func TestWhenARefusalIsAskedAgain(t *testing.T) {
 	for _, x := range []struct {
 		late, live bool

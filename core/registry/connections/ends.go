@@ -6,11 +6,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-const flapTime = time.Second // a connection that was live for less was not worth its set-up: it counts as unstable
+const flapTime = time.Second // a connection that was live for a shorter time counts as unstable
 
-const maxRenewals = 3 // tries
+const maxRenewals = 3 // attempts
 
-// live is what follows when a connection has become live.
+// live does what follows when a connection has become live.
 func (p *Peers) live(c *Connection) {
 	q := c.peer
 	q.choice = 0
@@ -23,16 +23,16 @@ func (p *Peers) live(c *Connection) {
 	}
 }
 
-// disconnect is the end of a live connection. A Requester is asked to connect again: by the next message, or soon
-// anyway; one that keeps failing soon after it was live waits longer each time. A Handler's connection waits a moment for
-// the Requester of the other side, and goes.
+// disconnect handles the end of a live connection. Its Requester is asked to connect again: when the next message comes, or
+// after a short pause; if the connection keeps ending soon after it was live, the pause grows. A Handler's connection waits
+// for the other side's Requester for a moment, and is then forgotten.
 func (p *Peers) disconnect(c *Connection, desc string) {
 	lived, q := p.now.Sub(c.Since), c.peer
 	if c.State != message.Live {
-		p.move(c, message.Disconnected, desc) // refused, and said so
+		p.move(c, message.Disconnected, desc) // move refuses it, and says so
 		return
 	}
-	if q.next != nil && q.conn == c { // what is being set up to follow it is the connection now
+	if q.next != nil && q.conn == c { // the connection that is being set up as its successor takes its place
 		p.move(c, message.Disconnected, desc)
 		p.promote(q.next)
 		p.refreshWay(q)
@@ -58,8 +58,8 @@ func (p *Peers) disconnect(c *Connection, desc string) {
 	p.after(pause, goOn, c)
 }
 
-// fail ends a set-up. The next transport is tried at once; when all have failed, a message starts again from the first
-// when the pause is over.
+// fail ends a set-up. The next transport is tried at once. When all have failed, there is a pause, and the next message
+// starts with the first transport again.
 func (p *Peers) fail(c *Connection, desc string) {
 	q := c.peer
 	if q.next == c {
@@ -90,7 +90,7 @@ func (p *Peers) fail(c *Connection, desc string) {
 	p.pause(q, p.opts.Pause(q.failures))
 }
 
-// failNext ends the set-up of a connection that was to follow a live one, which goes on.
+// failNext ends the set-up of a live connection's successor; the live connection goes on.
 func (p *Peers) failNext(n *Connection, desc string) {
 	q := n.peer
 	if !p.move(n, message.Failed, desc) {

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tick does what is due.
+// Tick does what is due at now.
 func (p *Peers) Tick(now time.Time) {
 	p.now = now
 	for d, ok := p.agenda.Due(now); ok; d, ok = p.agenda.Due(now) {
@@ -24,7 +24,7 @@ func (p *Peers) happen(what dueKind, c *Connection) {
 		p.want(Disconnect, c)
 	case what == endReplaced:
 		p.want(EndRequester, c)
-	case q.conn != c: // another one has taken its place meanwhile
+	case q.conn != c: // another connection has taken its place since
 	case what == renewAgain && c.State == message.Live:
 		p.renew(c)
 	case what == goOn && c.State == message.Disconnected && c.requested():
@@ -35,8 +35,8 @@ func (p *Peers) happen(what dueKind, c *Connection) {
 	}
 }
 
-// Suspect says that a live connection does not carry messages although its stub has it live (pings may pass where data is stuck): it
-// is given up, and set up again as after any other end.
+// Suspect says that a live connection does not carry messages although its stub says that it is live (pings may pass where
+// data is stuck): it is given up, and set up again as after any other end.
 func (p *Peers) Suspect(now time.Time, remote, door message.URL) {
 	p.now = now
 	c := p.peers[remote].current()
@@ -46,11 +46,11 @@ func (p *Peers) Suspect(now time.Time, remote, door message.URL) {
 	q := c.peer
 	p.want(Disconnect, c)
 	p.disconnect(c, "it does not carry messages")
-	p.pause(q, max(q.retryAt.Sub(now), p.opts.ReconnectDelay/2)) // the stub hears "disconnect" before "connect"
+	p.pause(q, max(q.retryAt.Sub(now), p.opts.ReconnectDelay/2)) // the stub must hear "disconnect" before "connect"
 }
 
-// Use ends what there is with a remote runtime and sets up a connection over the named plug-in; relay is the name of none. It
-// tells whether it does: both sides must have the plug-in.
+// Use ends the connection with a remote runtime and sets one up over the named plug-in, or none for the name relay. It
+// returns false, and does nothing, if not both sides have the plug-in.
 func (p *Peers) Use(now time.Time, remote message.URL, name, relay string) bool {
 	q := p.at(now, remote)
 	var chosen *directory.Handler

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	low   message.URL = "hyperty-runtime://example.com/a" // of glare: the lower one stays requester
+	low   message.URL = "hyperty-runtime://example.com/a" // in glare the lower one stays requester
 	self  message.URL = "hyperty-runtime://example.com/m"
 	high  message.URL = "hyperty-runtime://example.com/z"
 	stub              = self + "/p2phandler/alpha"
@@ -28,7 +28,7 @@ type bench struct {
 	now time.Time
 }
 
-// begin makes Peers that know what Handlers the others have. Nothing in them is by chance.
+// begin makes Peers that know the others' Handlers. They use no random numbers.
 func begin(t *testing.T, o Options) *bench {
 	o.Self = self
 	if o.Prefer == nil {
@@ -44,7 +44,7 @@ func begin(t *testing.T, o Options) *bench {
 	return b
 }
 
-// later moves the clock, and has everything happen that is due until then.
+// later moves the clock, and calls Tick for everything that is due until then.
 func (b *bench) later(d time.Duration) {
 	end := b.now.Add(d)
 	for next, ok := b.Next(); ok && !next.After(end); next, ok = b.Next() {
@@ -55,7 +55,7 @@ func (b *bench) later(d time.Duration) {
 	b.Tick(b.now)
 }
 
-// wanted is what is wanted since the last time, of some kinds; of none: all of it but what is only shown.
+// wanted returns the wants since the last call, of some kinds; without kinds: all but those that only show something.
 func (b *bench) wanted(kinds ...Kind) (list []Want) {
 	for _, w := range b.Take() {
 		shown := w.Kind == ShowState || w.Kind == RefreshWay || w.Kind == SayFailed || w.Kind == SayNotRenewed
@@ -66,7 +66,7 @@ func (b *bench) wanted(kinds ...Kind) (list []Want) {
 	return list
 }
 
-// must is wanted, which must be of these kinds, in this order.
+// must is wanted, and checks that these are the kinds, in this order.
 func (b *bench) must(kinds ...Kind) []Want {
 	b.t.Helper()
 	list := b.wanted()
@@ -99,7 +99,7 @@ func (b *bench) requested(remote message.URL) Connection {
 	return b.current(remote, message.Live)
 }
 
-// says is what the connection's stub posts.
+// says posts states of the connection's stub.
 func (b *bench) says(c Connection, states ...message.Status) {
 	b.t.Helper()
 	for _, state := range states {

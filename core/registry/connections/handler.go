@@ -7,21 +7,22 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Answer is what a Handler is told that reports an invitation.
+// Answer is the answer to a Handler that reports an invitation.
 type Answer uint8
 
 // The answers.
 const (
-	Accept     Answer = iota // the remote runtime's connection takes the place of what there was
-	AcceptKeep               // it does when it is live; until then the live one is kept
+	Accept     Answer = iota // the invited connection replaces the current one at once
+	AcceptKeep               // the invited connection replaces the live one when it is live itself
 	KeepOwn                  // both sides requested at once, and this side's request goes on
 )
 
-// glareTail is for how long after this side's own request has succeeded the other side's, which was made before, may arrive.
+// glareTail is how long after this side's own request has succeeded a request of the other side that was made before may
+// still arrive.
 const glareTail = time.Second
 
-// Invited says that a Handler reports that a remote runtime wants to connect. The connection is made at once, so that the Handler's
-// own signalling starts no second set-up.
+// Invited says that a Handler has reported that a remote runtime wants to connect. The connection is made at once, so that
+// the Handler's own signalling starts no second set-up.
 func (p *Peers) Invited(now time.Time, remote, stub message.URL, plugin string) Answer {
 	q := p.at(now, remote)
 	if p.keepsOwn(q) {
@@ -37,7 +38,7 @@ func (p *Peers) Invited(now time.Time, remote, stub message.URL, plugin string) 
 	if old != nil && old.requested() {
 		p.want(EndRequester, old)
 	} else if old != nil && old.Stub != stub && (Pending(old.State) || old.State == message.Live) {
-		p.want(Disconnect, old) // the peer comes with another transport now
+		p.want(Disconnect, old) // the other side uses another transport now
 	}
 	p.dropNext(q)
 	c := p.begin(q, sdk.RoleHandler, plugin, stub, "")
@@ -46,7 +47,7 @@ func (p *Peers) Invited(now time.Time, remote, stub message.URL, plugin string) 
 	return Accept
 }
 
-// keepsOwn decides glare: while this side's own request to q goes on, the lower runtime URL stays requester.
+// keepsOwn decides glare: while this side's own request to q goes on, the side with the lower runtime URL stays requester.
 func (p *Peers) keepsOwn(q *peer) bool {
 	c := q.conn
 	if c == nil || !c.requested() || p.opts.Self > q.url {
@@ -55,7 +56,7 @@ func (p *Peers) keepsOwn(q *peer) bool {
 	return Pending(c.State) || c.State == message.Live && p.now.Sub(c.Since) < glareTail
 }
 
-// HandlerStatus says what a Handler has posted about the connection with one of its peers, other than that it is created. It tells
+// HandlerStatus says that a Handler has posted a state, other than created, of the connection with a remote runtime. It tells
 // whether there is such a connection.
 func (p *Peers) HandlerStatus(now time.Time, remote, stub message.URL, state message.Status, desc string) bool {
 	p.now = now
@@ -69,7 +70,7 @@ func (p *Peers) HandlerStatus(now time.Time, remote, stub message.URL, state mes
 	case message.Failed:
 		p.fail(c, desc)
 	case message.Disconnected:
-		if c.opening { // the channel died while its door was being opened
+		if c.opening { // the channel ended while its door was being opened
 			c.opening = false
 			p.fail(c, desc)
 		} else {
@@ -81,12 +82,12 @@ func (p *Peers) HandlerStatus(now time.Time, remote, stub message.URL, state mes
 	return true
 }
 
-// open does the specification's "P2P connection registration for the Handler" when a Handler is live: the p2p-connectionUrl is
-// generated (step 2), opened (3 to 6), and only then the connection is live (7).
+// open begins the specification's "P2P connection registration for the Handler" when a Handler is live: the p2p-connectionUrl
+// is generated (step 2) and opened (3 to 6); then the connection is live (7).
 func (p *Peers) open(c *Connection) {
 	if c.opening || !mayMove(c.State, message.Live) {
 		if !c.opening {
-			p.move(c, message.Live, "") // refused, and said so
+			p.move(c, message.Live, "") // move refuses it, and says so
 		}
 		return
 	}
@@ -95,12 +96,12 @@ func (p *Peers) open(c *Connection) {
 	p.wants[len(p.wants)-1].Door = c.door
 }
 
-// Opened says what came of opening a door.
+// Opened says how the opening of a door has ended.
 func (p *Peers) Opened(now time.Time, remote message.URL, number uint64, err error) {
 	p.now = now
 	c := p.find(remote, number)
 	switch {
-	case c == nil || !c.opening: // replaced, failed or ended meanwhile
+	case c == nil || !c.opening: // it was replaced, or has failed or ended, before the answer came
 	case err != nil:
 		p.fail(c, "the Handler did not open the door: "+err.Error())
 	default:

@@ -58,7 +58,8 @@ func TestADoorThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-// When both sides request at once the lower runtime URL stays requester, also a moment after its own request has succeeded.
+// When both sides request at once the one with the lower runtime URL stays requester, also a moment after its request has
+// succeeded.
 func TestGlare(t *testing.T) {
 	b := begin(t, Options{})
 	b.Consider(b.now, high, to)

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// retireAfter is between the new connection's live and the closing of the old one: the other side's may be live a
-	// little later, and until then it sends by the old one.
+	// retireAfter is the time from the new connection's live to the closing of the old one. On the other side the new one may
+	// be live a little later, and until then that side sends by the old one.
 	retireAfter = time.Second
-	forgetAfter = 700 * time.Millisecond // between that and the end of its Requester
+	forgetAfter = 700 * time.Millisecond // from the closing to the end of the old one's Requester
 )
 
-// begin makes a connection that is to be set up.
+// begin makes a connection in the state created.
 func (p *Peers) begin(q *peer, role sdk.Role, plugin string, stub, handler message.URL) *Connection {
 	p.numbers++
 	c := &Connection{Number: p.numbers, Remote: q.url, peer: q, Plugin: plugin, Role: role, Stub: stub, Handler: handler,
@@ -36,7 +36,7 @@ func (p *Peers) replace(q *peer, c *Connection) {
 	q.conn = c
 }
 
-// dropNext forgets the connection that was to follow the current one.
+// dropNext forgets the current connection's successor.
 func (p *Peers) dropNext(q *peer) {
 	n := q.next
 	if n == nil {
@@ -51,9 +51,9 @@ func (p *Peers) dropNext(q *peer) {
 	}
 }
 
-// promote makes the connection that is to follow the live one the current one; any other it leaves alone. The old
-// one's Requester is ended when what is under way has arrived; where this side is the handler, the other side closes
-// it.
+// promote makes a live connection's successor the current connection; for any other connection it does nothing. The old one's
+// Requester ends a little later, when what is under way has arrived. Where this side is the handler, the other side closes
+// the old one.
 func (p *Peers) promote(c *Connection) {
 	q := c.peer
 	if q.next != c {
@@ -72,7 +72,8 @@ func (p *Peers) promote(c *Connection) {
 	}
 }
 
-// show has everybody see c's state, once the way is what it says: whoever sees that the connection is live sends by it.
+// show has c's state published, after the way was changed to agree with it: a message that is sent because of the state takes
+// that way.
 func (p *Peers) show(c *Connection, desc string) {
 	if c.peer.conn == c {
 		p.refreshWay(c.peer)
@@ -80,8 +81,8 @@ func (p *Peers) show(c *Connection, desc string) {
 	p.wantWith(ShowState, c, desc)
 }
 
-// move is the one place where a connection changes its state. A repeated state changes nothing; an illegal move is refused and
-// said.
+// move is the only function that changes a connection's state. A repeated state changes nothing; an illegal move is refused
+// and reported.
 func (p *Peers) move(c *Connection, to message.Status, desc string) bool {
 	if c.State == to {
 		return false
@@ -99,7 +100,7 @@ func (p *Peers) move(c *Connection, to message.Status, desc string) bool {
 	return true
 }
 
-// closeDoor closes the door, if it is open.
+// closeDoor closes c's door, if it is open.
 func (p *Peers) closeDoor(c *Connection) {
 	if c.door != "" {
 		p.wants = append(p.wants, Want{Kind: CloseDoor, Remote: c.Remote, Door: c.door})

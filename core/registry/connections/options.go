@@ -13,21 +13,21 @@ import (
 type Options struct {
 	Self      message.URL                   // this runtime
 	Prefer    []string                      // names of the plug-ins that this side can request with, best first
-	Connects  func(remote message.URL) bool // whether there may be one with a runtime; without it: with every one
-	Commanded bool                          // only what [Peers.Use] says
+	Connects  func(remote message.URL) bool // whether there may be a connection with a runtime; without it: with every one
+	Commanded bool                          // set-ups only by [Peers.Use]
 	Passive   bool                          // this side can deploy no Requester
 
-	SetupTimeout   time.Duration // of a set-up; 15 s
-	Backoff        time.Duration // after the first failure, doubled by each further; 1 s
+	SetupTimeout   time.Duration // for a whole set-up; 15 s
+	Backoff        time.Duration // after the first failure, doubled by each further one; 1 s
 	MaxBackoff     time.Duration // 60 s
-	ReconnectDelay time.Duration // before a Requester is asked to connect again, without a message that wants it; 200 ms
-	HandlerGrace   time.Duration // how long a Handler's ended connection waits for its Requester to come back; 3 s
+	ReconnectDelay time.Duration // before a Requester is asked to connect again where no message causes it; 200 ms
+	HandlerGrace   time.Duration // how long a Handler's ended connection waits for the other side's Requester; 3 s
 
-	Name   func() string                       // a name that nobody else makes up; without it: random text
-	Jitter func(d time.Duration) time.Duration // of every pause; without it: [backoff.Around]
+	Name   func() string                       // returns a name that nobody else makes up; without it: random text
+	Jitter func(d time.Duration) time.Duration // applied to every pause; without it: [backoff.Around]
 }
 
-// WithDefaults is o with its defaults.
+// WithDefaults returns o with its defaults.
 func (o Options) WithDefaults() Options {
 	for _, d := range []struct {
 		field *time.Duration
@@ -52,7 +52,7 @@ func (o Options) WithDefaults() Options {
 	return o
 }
 
-// Pause is the pause after n failures in a row (n from 1).
+// Pause returns the pause after n failures in a row (n from 1).
 func (o *Options) Pause(n int) time.Duration {
 	b := backoff.Backoff{Min: o.Backoff, Max: o.MaxBackoff}
 	return o.Jitter(b.Bound(n))

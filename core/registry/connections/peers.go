@@ -10,22 +10,22 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Peers are the remote runtimes with which there is a connection, or may be one. Make it with [New].
+// Peers has the remote runtimes with which there is a connection, or may be one. Make it with [New].
 type Peers struct {
 	opts    Options
 	peers   map[message.URL]*peer
 	numbers uint64
 	agenda  loop.Agenda[due]
-	now     time.Time // of the present call
+	now     time.Time // the time of the present call
 	wants   []Want
 }
 
-// New makes Peers that know nobody.
+// New makes Peers without any runtime.
 func New(o Options) *Peers {
 	return &Peers{opts: o.WithDefaults(), peers: map[message.URL]*peer{}}
 }
 
-// at begins a call about a runtime that the directory knows: nobody else has an entry made.
+// at begins a call about a runtime that the directory knows, and makes its entry: other methods make none.
 func (p *Peers) at(now time.Time, remote message.URL) *peer {
 	p.now = now
 	q := p.peers[remote]
@@ -36,15 +36,16 @@ func (p *Peers) at(now time.Time, remote message.URL) *peer {
 	return q
 }
 
-// after has something happen with c when d is over.
+// after makes an appointment: what happens to c after d.
 func (p *Peers) after(d time.Duration, what dueKind, c *Connection) *loop.Entry[due] {
 	return p.agenda.Add(p.now.Add(d), due{what, c})
 }
 
-// Next is when Tick is to be called; false: not before something else happens.
+// Next says when to call Tick next; false: not before another call changes something.
 func (p *Peers) Next() (time.Time, bool) { return p.agenda.Next() }
 
-// Offered says what Handlers a remote runtime has, by the Domain Registry; where it names none, those that were known stay.
+// Offered says which Handlers a remote runtime has, by its Domain Registry entry; if the entry names none, the known ones
+// stay.
 func (p *Peers) Offered(now time.Time, remote message.URL, handlers []directory.Handler) {
 	q := p.at(now, remote)
 	q.readAt = now
@@ -53,7 +54,7 @@ func (p *Peers) Offered(now time.Time, remote message.URL, handlers []directory.
 	}
 }
 
-// Handlers is what a remote runtime offers.
+// Handlers returns the Handlers that a remote runtime offers.
 func (p *Peers) Handlers(remote message.URL) []directory.Handler {
 	if q := p.peers[remote]; q != nil {
 		return slices.Clone(q.handlers)
@@ -61,7 +62,7 @@ func (p *Peers) Handlers(remote message.URL) []directory.Handler {
 	return nil
 }
 
-// Current is the connection with a remote runtime; while one is renewed, the live one.
+// Current returns the connection with a remote runtime; while it is renewed, the live one.
 func (p *Peers) Current(remote message.URL) (Connection, bool) {
 	if q := p.peers[remote]; q != nil && q.conn != nil {
 		return *q.conn, true
@@ -69,7 +70,7 @@ func (p *Peers) Current(remote message.URL) (Connection, bool) {
 	return Connection{}, false
 }
 
-// Way is the way to a remote runtime.
+// Way returns the way to a remote runtime.
 func (p *Peers) Way(remote message.URL) *directory.Way {
 	q := p.peers[remote]
 	if q == nil {
@@ -87,7 +88,7 @@ func (p *Peers) Way(remote message.URL) *directory.Way {
 	return w
 }
 
-// Drop forgets a remote runtime, unless there is a connection with it, or one that failed less than after ago.
+// Drop forgets a remote runtime, unless there is a connection with it, or one failed less than after ago.
 func (p *Peers) Drop(now time.Time, remote message.URL, after time.Duration) bool {
 	if q := p.peers[remote]; q != nil && q.conn != nil && (q.conn.State != message.Failed || now.Sub(q.conn.Since) <= after) {
 		return false
@@ -96,7 +97,7 @@ func (p *Peers) Drop(now time.Time, remote message.URL, after time.Duration) boo
 	return true
 }
 
-// usable is which of a remote runtime's Handlers this side can request with, best first.
+// usable returns those Handlers of a remote runtime that this side has a Requester for, best first.
 func (p *Peers) usable(q *peer) []directory.Handler {
 	var list []directory.Handler
 	for _, name := range p.opts.Prefer {
@@ -107,7 +108,7 @@ func (p *Peers) usable(q *peer) []directory.Handler {
 	return list
 }
 
-// pause lets no message have a set-up considered for a while.
+// pause keeps messages from starting a set-up with q for d.
 func (p *Peers) pause(q *peer, d time.Duration) {
 	q.retryAt = p.now.Add(d)
 	p.refreshWay(q)
@@ -115,7 +116,7 @@ func (p *Peers) pause(q *peer, d time.Duration) {
 
 func (p *Peers) refreshWay(q *peer) { p.wants = append(p.wants, Want{Kind: RefreshWay, Remote: q.url}) }
 
-// find is the connection of that number, if it is the current one or is to follow it; or nil.
+// find returns the connection with that number, if it is the current one or its successor; else nil.
 func (p *Peers) find(remote message.URL, number uint64) *Connection {
 	q := p.peers[remote]
 	for _, c := range q.both() {
@@ -126,14 +127,14 @@ func (p *Peers) find(remote message.URL, number uint64) *Connection {
 	return nil
 }
 
-// Take is what is wanted since the last time.
+// Take returns what has been wanted since the last call.
 func (p *Peers) Take() []Want {
 	wants := p.wants
 	p.wants = nil
 	return wants
 }
 
-// want wants something that has to do with c.
+// want adds something that is wanted for c.
 func (p *Peers) want(kind Kind, c *Connection) {
 	p.wantWith(kind, c, "")
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Renew has every connection over a plug-in set up again, because the process that carries them is to end. A live
-// one carries messages until its successor is live.
+// Renew has every connection of a plug-in set up again, because the plug-in's process is to end. A live connection carries
+// messages until its successor is live.
 func (p *Peers) Renew(now time.Time, plugin string) {
 	p.now = now
 	for _, q := range p.peers {
@@ -18,7 +18,8 @@ func (p *Peers) Renew(now time.Time, plugin string) {
 	}
 }
 
-// RenewAsked says that the other side wants the connection with it renewed. It tells whether there is one that this side renews.
+// RenewAsked says that the other side asks this one to renew their connection. It tells whether there is a connection that
+// this side renews.
 func (p *Peers) RenewAsked(now time.Time, remote message.URL) bool {
 	p.now = now
 	c := p.peers[remote].current()
@@ -29,8 +30,8 @@ func (p *Peers) RenewAsked(now time.Time, remote message.URL) bool {
 	return true
 }
 
-// KeepAsked says that the other side's next invitation renews the connection with it. It tells whether there is one to keep until
-// then.
+// KeepAsked says that the other side's next invitation renews their connection. It tells whether there is a live connection
+// to keep until then.
 func (p *Peers) KeepAsked(now time.Time, remote message.URL) bool {
 	c := p.peers[remote].current()
 	if c == nil || c.requested() || c.State != message.Live {
@@ -40,8 +41,8 @@ func (p *Peers) KeepAsked(now time.Time, remote message.URL) bool {
 	return true
 }
 
-// Kept says that the other side was asked to keep the live connection, whatever it said: where it does not keep it the invitation is
-// like any other, and the connection breaks before it is new.
+// Kept says that the other side has answered the request to keep the live connection, or has not. If it does not keep it, the
+// invitation is like any other, and the connection breaks before the new one is live.
 func (p *Peers) Kept(now time.Time, remote message.URL, number uint64) {
 	p.now = now
 	if c := p.find(remote, number); c != nil {
@@ -49,8 +50,9 @@ func (p *Peers) Kept(now time.Time, remote message.URL, number uint64) {
 	}
 }
 
-// renew sets a connection up again beside it; one that is being set up, when it is live. The side that requested it
-// does so again: no glare can come of it, and what worked in that direction before is likely to work again.
+// renew sets a live connection up again beside itself; one that is being set up is renewed when it is live. The side that
+// requested the connection does so again: this causes no glare, and what worked in that direction before is likely to work
+// again.
 func (p *Peers) renew(c *Connection) {
 	q := c.peer
 	switch {
@@ -60,7 +62,7 @@ func (p *Peers) renew(c *Connection) {
 	case !c.requested():
 		p.want(AskRenewal, c)
 	case q.next != nil:
-		q.next.renew = true // it may have been made before there was a reason to
+		q.next.renew = true // its set-up may have begun before this renewal was wanted
 	default:
 		q.next = p.begin(q, sdk.RoleRequester, c.Plugin, p.requester(), c.Handler)
 		p.want(AddRequester, q.next)

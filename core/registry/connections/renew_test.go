@@ -104,7 +104,7 @@ func TestTheRequestersSideRenews(t *testing.T) {
 		t.Fatal(got)
 	}
 	b.must()
-	// Of two connections over one Handler, what is said is of the new one, but for the end of the old one.
+	// Of two connections over one Handler a status is about the new one, except for the end of the old one.
 	b.HandlerStatus(b.now, low, stub, message.InProgress, "")
 	b.HandlerStatus(b.now, low, stub, message.Live, "")
 	w := b.must(OpenDoor)[0]

@@ -6,7 +6,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// RequesterStatus says what a Requester has posted about its connection. It tells whether there is such a connection.
+// RequesterStatus says that a Requester has posted a state of its connection. It tells whether there is such a connection.
 func (p *Peers) RequesterStatus(now time.Time, remote, stub message.URL, state message.Status, desc string) bool {
 	p.now = now
 	var c *Connection
@@ -45,7 +45,7 @@ func (p *Peers) NotDeployed(now time.Time, remote message.URL, number uint64, er
 	}
 }
 
-// Waits tells whether a Requester that is to connect again has not begun to.
+// Waits tells whether a Requester that was asked to connect again has not begun yet.
 func (p *Peers) Waits(remote message.URL, number uint64) bool {
 	q := p.peers[remote]
 	return q != nil && q.conn != nil && q.conn.Number == number && q.conn.State == message.Created

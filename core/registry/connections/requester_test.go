@@ -28,7 +28,7 @@ func TestARequestBecomesLive(t *testing.T) {
 	if w := b.Way(high); !w.Live() || w.Direct.Door != c.Stub || w.Direct.Remote != high || w.Number != c.Number {
 		t.Errorf("%+v", w)
 	}
-	b.later(time.Hour) // its deadline is gone
+	b.later(time.Hour) // its deadline was cancelled
 	b.must()
 	b.current(high, message.Live)
 }
@@ -48,7 +48,7 @@ func TestWhatCannotBe(t *testing.T) {
 	b.current(high, message.Live)
 }
 
-// When one transport fails, the next one is tried at once; when all have, there is a pause that grows.
+// When one transport fails, the next one is tried at once; when all have failed there is a pause, longer each time.
 func TestAllTransportsAndThenAPause(t *testing.T) {
 	b := begin(t, Options{Backoff: time.Second, MaxBackoff: 3 * time.Second})
 	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
@@ -131,7 +131,7 @@ func TestAConnectionThatBreaksIsMadeAgain(t *testing.T) {
 	if b.Waits(high, again.Number) {
 		t.Error("it waits although it has begun")
 	}
-	// What breaks soon after it is live waits longer each time.
+	// A connection that breaks soon after it is live waits longer each time.
 	for i, pause := range []time.Duration{200 * time.Millisecond, time.Second, 2 * time.Second} {
 		b.says(again, message.Live)
 		b.must(Began)
@@ -202,5 +202,27 @@ func TestWhoMayBeForgotten(t *testing.T) {
 	b.later(time.Millisecond)
 	if b.Drop(b.now, high, time.Minute) {
 		t.Error("forgotten while it is to be made again")
+	}
+}
+
+// Whoever watches the connection sees that it is set up again, as another one, and that there is no way by it meanwhile.
+func TestAReconnectIsShown(t *testing.T) {
+	b := begin(t, Options{ReconnectDelay: 200 * time.Millisecond})
+	first := b.requested(high)
+	b.later(time.Minute)
+	b.says(first, message.Disconnected)
+	b.Take()
+	b.later(200 * time.Millisecond)
+	var got []Kind
+	for _, w := range b.Take() {
+		if got = append(got, w.Kind); w.Kind == ShowState && (w.Text != "reconnect" || w.Connection.State != message.Created || w.Connection.Number == first.Number) {
+			t.Errorf("shown: %+v", w)
+		}
+	}
+	if want := []Kind{RefreshWay, ShowState, Reconnect}; !slices.Equal(got, want) {
+		t.Errorf("wants %v, want %v", got, want)
+	}
+	if w := b.Way(high); w.Live() || w.State != message.Created {
+		t.Errorf("%+v", w)
 	}
 }

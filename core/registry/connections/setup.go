@@ -8,8 +8,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Consider starts a set-up with a remote runtime, or has its Requester asked to connect again, if the time has come. to is an
-// address there that a message goes to, or "".
+// Consider starts a set-up with a remote runtime, or has its Requester asked to connect again, unless a pause goes on. to is
+// the address of the message that causes it, or "".
 func (p *Peers) Consider(now time.Time, remote, to message.URL) { p.consider(p.at(now, remote), to) }
 
 func (p *Peers) consider(q *peer, to message.URL) {
@@ -36,7 +36,7 @@ func (p *Peers) consider(q *peer, to message.URL) {
 	}
 }
 
-// HandlersRead says that what a remote runtime offers has been read, and that Offered has been told.
+// HandlersRead says that the entry with a remote runtime's Handlers has been read, and Offered has been called.
 func (p *Peers) HandlersRead(now time.Time, remote message.URL) {
 	p.now = now
 	if q := p.peers[remote]; q != nil && len(p.usable(q)) > 0 {
@@ -54,11 +54,11 @@ func (p *Peers) setUp(q *peer, h directory.Handler) {
 	p.want(Deploy, c)
 }
 
-// requester is the address of a new Requester.
+// requester makes the address of a new Requester.
 func (p *Peers) requester() message.URL { return p.opts.Self.Join("p2prequester", p.opts.Name()) }
 
-// reconnect has a Requester whose connection is disconnected asked to connect again. It is a whole new set-up, so it is a
-// new connection.
+// reconnect has the Requester of a disconnected connection asked to connect again. That is a whole set-up, so it is a new
+// connection.
 func (p *Peers) reconnect(old *Connection) {
 	q := old.peer
 	p.dropNext(q)

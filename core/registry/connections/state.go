@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// mayMove is the specification's figure of a P2P connection's states: whether one may go from a state to another. A connection begins
-// in created. Failed is the end: a new try is a new connection.
+// mayMove is the specification's figure of a P2P connection's states: whether a connection may go from one state to another.
+// It begins in created. Failed is the end: a new attempt is a new connection.
 func mayMove(from, to message.Status) bool {
 	switch from {
 	case message.Created:
@@ -22,10 +22,10 @@ func mayMove(from, to message.Status) bool {
 	return false
 }
 
-// Pending tells whether a set-up is going on in this state.
+// Pending tells whether a connection in this state is being set up.
 func Pending(s message.Status) bool { return s == message.Created || s == message.InProgress }
 
-// MoveError is a state that a P2P connection cannot go to.
+// MoveError is the error of a state to which a P2P connection cannot go.
 type MoveError struct {
 	Remote   message.URL
 	From, To message.Status

@@ -4,31 +4,31 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Kind is what kind of thing is wanted.
+// Kind is a kind of [Want].
 type Kind uint8
 
-// What is wanted. Where it says of which connection, Want.Connection is that one as it was then.
+// The kinds. Where a kind is about a connection, Want.Connection is a copy of it at that moment.
 const (
-	ShowState     Kind = iota // everybody is to see the connection's state; Text is why, for its Requester
-	RefreshWay                // the way to Remote is another: see Peers.Way
-	AddRequester              // the connection's Requester is to be known, before it is deployed
-	Deploy                    // ... and deployed; Peers.NotDeployed where that fails
-	Keep                      // the other side's Registry is to keep the live connection when it is invited; then Peers.Kept
-	Reconnect                 // the Requester is to connect again, asked until it has heard or Peers.Waits says no
-	OpenDoor                  // the Handler is to take messages at Door; then Peers.Opened
-	CloseDoor                 // Door is closed
-	Disconnect                // the connection's stub is to end it
-	EndRequester              // the connection's Requester is ended
-	AskRenewal                // the other side's Registry is to renew the connection
+	ShowState     Kind = iota // publish the connection's state; Text is the reason, for its Requester
+	RefreshWay                // the way to Remote has changed: see Peers.Way
+	AddRequester              // add the connection's Requester to the stubs, before it is deployed
+	Deploy                    // deploy it; if that fails, call Peers.NotDeployed
+	Keep                      // ask the other side's Registry to keep the live connection when it is invited; then call Peers.Kept
+	Reconnect                 // ask the Requester to connect again, until it has answered or Peers.Waits returns false
+	OpenDoor                  // subscribe Door at the Handler; then call Peers.Opened
+	CloseDoor                 // close Door
+	Disconnect                // tell the connection's stub to end it
+	EndRequester              // end the connection's Requester
+	AskRenewal                // ask the other side's Registry to renew the connection
 	Began                     // the connection is live
-	Ended                     // the connection is live no more, or its set-up has failed
-	ReadHandlers              // what Remote offers is to be read in the entry of the address To; then Peers.HandlersRead
-	SayFailed                 // for the log: the set-up has failed; Text is why
-	SayNotRenewed             // for the log: the renewal has failed; Text is why
-	SayIllegal                // for the log: a stub has said a state that cannot be; Err is a *MoveError
+	Ended                     // the connection is not live any more, or its set-up has failed
+	ReadHandlers              // read the Handlers of Remote in the entry of the address To; then call Peers.HandlersRead
+	SayFailed                 // log that the set-up has failed; Text is the reason
+	SayNotRenewed             // log that the renewal has failed; Text is the reason
+	SayIllegal                // log that a stub has reported an impossible state; Err is a *MoveError
 )
 
-// Want is one thing that is to be done, in the order in which they come.
+// Want is one thing that is to be done. Wants are done in their order.
 type Want struct {
 	Kind       Kind
 	Remote     message.URL

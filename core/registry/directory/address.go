@@ -18,21 +18,21 @@ type Address struct {
 // seconds is t in Unix seconds, as Address keeps it: until the year 2106.
 func seconds(t time.Time) uint32 { return uint32(t.Unix()) }
 
-// Source is who said that an address lives where it does. A greater one counts for more.
+// Source is the origin of the knowledge where an address lives. A greater one counts for more.
 type Source uint8
 
 // The sources.
 const (
-	Announced  Source = iota // the runtime did in its session
-	Used                     // it posted from it first
-	Listed                   // it did on /registry/changes
-	Registered               // the Domain Registry did: that is no claim
+	Announced  Source = iota // the runtime has announced it in its session
+	Used                     // the runtime was the first to post from it
+	Listed                   // the runtime has listed it on /registry/changes
+	Registered               // the Domain Registry has an entry of it; the others are claims
 )
 
-// Leads tells whether messages to the address may go where it is known to be without another look at the Domain Registry.
+// Leads tells whether messages may go to the address where it is known to be, without asking the Domain Registry again.
 func (a *Address) Leads() bool { return a.Source != Announced || a.Runtime.Way().Live() }
 
-// Joined tells whether the address is in the entry of the connection that has w for its way.
+// Joined tells whether the address is in the entry of the connection whose way w is.
 func (a *Address) Joined(w *Way) bool { return a.joined == w.Number }
 
 // Key is the form in which an address is known: what is below a hyperty or data object lives with it. It
@@ -40,7 +40,7 @@ func (a *Address) Joined(w *Way) bool { return a.joined == w.Number }
 func Key(u message.URL) message.URL {
 	s := string(u)
 	colon := strings.IndexByte(s, ':')
-	if colon < 0 || !strings.HasPrefix(s[colon:], "://") || s[0] == 'r' { // no address; or runtime://, in another spelling
+	if colon < 0 || !strings.HasPrefix(s[colon:], "://") || s[0] == 'r' { // no address; or runtime://, another spelling of a runtime's
 		return u.Base().Canonical()
 	}
 	domain := colon + len("://")

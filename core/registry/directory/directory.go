@@ -9,13 +9,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Options are the bounds of a Directory. A zero value is a default.
+// Options are the bounds of a Directory. Zero values are defaults.
 type Options struct {
 	MaxAddresses int           // of remote runtimes; 2^20 + 2^17
 	MaxRuntimes  int           // 2^17
 	MaxListed    int           // addresses that one runtime with a P2P connection may claim; 2^17
-	MaxAnnounced int           // that one without may announce; 2^12. All of those together 16 times that
-	CacheTime    time.Duration // how long an address is kept after its connection ended or it was learned; 10 min
+	MaxAnnounced int           // that one without such a connection may announce; 2^12. All of them together 16 times that
+	CacheTime    time.Duration // how long an address is kept after it was learned, or after its runtime's connection ended; 10 min
 	// May says whether an address may be at a runtime that claims it. It must be quick. Without it, it may.
 	May func(address, runtime message.URL) bool
 }
@@ -44,16 +44,16 @@ type Directory struct {
 	opts      Options
 	addresses *table.Table[Address]
 	runtimes  *table.Table[*Runtime]
-	changes   atomic.Uint64 // see Version
+	changes   atomic.Uint64 // counts changes, see Version
 	givenUp   givenUp
 
 	// The writer's own.
 	claims    admission.Quota // bytes of claimed addresses
-	announced int             // addresses that were announced, and nothing better is known of
+	announced int             // addresses known only from announcements
 	swept     int             // the next shard to sweep
 }
 
-// claimsAllBytes is what the claims of all runtimes may take; then others' entries make room.
+// claimsAllBytes bounds the memory for the claims of all runtimes; beyond it a new claim replaces others.
 const claimsAllBytes = 96 << 20
 
 // New makes an empty Directory.
@@ -62,30 +62,30 @@ func New(o Options) *Directory {
 		claims: admission.Quota{All: claimsAllBytes}}
 }
 
-// Version changes whenever an address has moved, or nobody is known to have it any more, and with [Directory.Changed]. What was
-// read before then may be wrong.
+// Version changes whenever an address moves or is forgotten, and with [Directory.Changed]. An answer that was read at an
+// earlier version may be wrong.
 func (d *Directory) Version() uint64 { return d.changes.Load() }
 
-// Changed changes the version: something else that was read with the Directory is no longer so.
+// Changed changes the version, because something else that answers depend on has changed.
 func (d *Directory) Changed() { d.changes.Add(1) }
 
-// Addresses is how many are known, Runtimes how many runtimes.
+// Addresses is the number of known addresses.
 func (d *Directory) Addresses() int { return d.addresses.Len() }
 
-// Runtimes is how many are known.
+// Runtimes is the number of known runtimes.
 func (d *Directory) Runtimes() int { return d.runtimes.Len() }
 
-// Announced is how many addresses were announced, and nothing better is known of. The writer calls it.
+// Announced is the number of addresses known only from announcements. The writer calls it.
 func (d *Directory) Announced() int { return d.announced }
 
-// Runtime is the entry of a remote runtime. The address must be canonical and of a runtime, not of a component.
+// Runtime returns the entry of a remote runtime. The URL must be canonical, and a runtime's, not a component's.
 func (d *Directory) Runtime(url message.URL) (*Runtime, bool) { return d.runtimes.Get(url) }
 
-// Find is what is known of an address; key is its [Key].
+// Find returns what is known of an address; key is its [Key].
 func (d *Directory) Find(key message.URL) (Address, bool) { return d.addresses.Get(key) }
 
-// Direct is the way to whatever lives at the address to, if it is a live P2P connection. Where join is true, the address is not in
-// the connection's entry yet: see [Directory.Join].
+// Direct returns the way to the address to, if it is a live P2P connection. join: the address is not in the connection's
+// entry yet, see [Directory.Join].
 func (d *Directory) Direct(to message.URL) (way *Way, join bool) {
 	if to.IsRuntime() {
 		if rt, ok := d.runtimes.Get(to.Runtime()); ok {
@@ -110,8 +110,8 @@ func (d *Directory) Each(f func(*Runtime) bool) {
 	d.runtimes.Each(0, table.Shards, func(in *table.Item[*Runtime]) bool { return f(in.Value) })
 }
 
-// Meet is the entry of a remote runtime, new if need be. Where there are too many the entry is not kept: it is good for a
-// relay and nothing else. The writer calls it.
+// Meet returns the entry of a remote runtime, a new one if need be. If there are too many, kept is false: the entry is not in
+// the directory, and messages can only use the relay. The writer calls it.
 func (d *Directory) Meet(url message.URL) (rt *Runtime, kept bool) {
 	if rt, ok := d.runtimes.Get(url); ok {
 		return rt, true

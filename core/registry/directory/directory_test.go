@@ -25,7 +25,7 @@ func live(number uint64, rt *Runtime) *Way {
 	return &Way{Number: number, State: message.Live, Direct: bus.Route{Door: rt.URL() + "/door", Remote: rt.URL(), Direct: true}}
 }
 
-// check compares what is counted with what there is.
+// check compares the counters with the entries.
 func check(t *testing.T, d *Directory) {
 	t.Helper()
 	type counts struct{ addresses, joined, claims int }
@@ -99,7 +99,7 @@ func TestCountsAgreeWithWhatThereIs(t *testing.T) {
 	}
 }
 
-// An address that moves while the table is full has a place in it already: nobody makes room for it.
+// An address that moves while the table is full has a place in it already: no other entry is dropped.
 func TestAnAddressMovesInAFullTable(t *testing.T) {
 	for n := range 30 {
 		d := New(Options{MaxAddresses: 3})

@@ -1,14 +1,15 @@
 // Package directory is what the Registry knows of remote runtimes: the way to each, and which addresses live there.
 //
-// Any goroutine reads it without a lock: the way of a message over a live P2P connection is two look-ups and nothing else. One
-// goroutine writes it and says what time it is.
+// Any goroutine reads it without a lock: finding the way over a live P2P connection takes two look-ups. One goroutine, the
+// writer, changes it and passes the present time.
 //
-// # Who says where an address lives
+// # Where the knowledge comes from
 //
-// The Domain Registry's word comes first; all else is a claim of the runtime itself (see [Source]): it takes no address that is known as
-// another's. Claims may be as many and as long as a stranger likes, so the memory for them is bounded, of each runtime and of
-// all: where all have too much, others' entries make room. Everything expires, but not while there is a live connection.
+// The Domain Registry's entries count for more than all else, which are claims of the runtime itself (see [Source]): a claim
+// has no effect on an address that is known as another's. A stranger may make any number of claims, of any length, so the
+// memory for them is bounded, for each runtime and for all: beyond the bound for all, new claims replace other entries.
+// Entries expire, but not while there is a live connection.
 //
-// What a runtime has given up is nobody's: nobody sends there, and others may claim it. Messages from there may still wait, so for two
-// minutes it is remembered whose it was, see [Directory.Lately].
+// An address that a runtime has given up belongs to nobody: no message is sent there, and others may claim it. Messages from
+// there may still wait, so the directory remembers for two minutes which runtime had it, see [Directory.Lately].
 package directory

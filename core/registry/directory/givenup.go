@@ -9,10 +9,10 @@ import (
 
 const (
 	endedTime = 2 * time.Minute
-	maxEnded  = 4096 // addresses; the older half goes
+	maxEnded  = 4096 // addresses; beyond that the older half is forgotten
 )
 
-// givenUp is what runtimes have lately given up. The zero value is nothing. Any goroutine reads it.
+// givenUp remembers which addresses runtimes have given up lately. The zero value is empty. Any goroutine reads it.
 type givenUp struct {
 	mu         sync.Mutex
 	young, old map[message.URL]ending // maxEnded/2 each

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What was given up is believed for a while and no longer, and is bounded.
+// An address that was given up is remembered for a while and no longer, and their number is bounded.
 func TestGivenUpIsForgotten(t *testing.T) {
 	var g givenUp
 	now := time.Now()

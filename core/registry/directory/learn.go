@@ -8,19 +8,19 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Learned is what came of [Directory.Learn].
+// Learned is the result of [Directory.Learn].
 type Learned uint8
 
-// The outcomes.
+// The results.
 const (
-	Refused Learned = iota // it is another's, or there is no room for it
+	Refused Learned = iota // the address is another runtime's, or there is no room for it
 	Known                  // it was known already
 	Entered                // it was not
 	Joined                 // it is in the entry of the live connection from now on
 )
 
-// Learn enters an address of a remote runtime: what the Domain Registry says comes first, then whoever claimed it first. The writer
-// calls it.
+// Learn enters an address of a remote runtime. A Domain Registry's entry overrides a claim; of two claims the first one
+// stands. The writer calls it.
 func (d *Directory) Learn(rt *Runtime, key message.URL, from Source, now time.Time) Learned {
 	if from != Registered && !d.opts.May(key, rt.url) {
 		return Refused
@@ -36,7 +36,7 @@ func (d *Directory) Learn(rt *Runtime, key message.URL, from Source, now time.Ti
 	if moves && from != Registered || !known && d.addresses.Len() >= d.opts.MaxAddresses && !d.makeRoom(key) {
 		return Refused
 	}
-	if moves { // into the place that it has in the table
+	if moves { // the table has a place for it already
 		d.leave(key, old)
 		known, old = false, Address{}
 	}
@@ -63,8 +63,8 @@ func (d *Directory) Learn(rt *Runtime, key message.URL, from Source, now time.Ti
 	return outcome
 }
 
-// Join enters an address into the entry of its runtime's live connection. It tells whether there is one and the address was not in it.
-// The writer calls it.
+// Join enters an address into the entry of its runtime's live connection. joined is false if there is no such connection, or
+// the address was in it already. The writer calls it.
 func (d *Directory) Join(key message.URL) (rt *Runtime, joined bool) {
 	a, ok := d.addresses.Get(key)
 	if !ok {
@@ -89,7 +89,8 @@ func (d *Directory) Forget(key message.URL) {
 	}
 }
 
-// GiveUp forgets an address that rt has given up, if it is its own, and remembers that it was. The writer calls it.
+// GiveUp forgets an address that rt has given up, if it is rt's, and remembers that for [Directory.Lately]. The writer calls
+// it.
 func (d *Directory) GiveUp(rt *Runtime, key message.URL, now time.Time) {
 	if a, ok := d.addresses.Get(key); ok && a.Runtime == rt {
 		d.givenUp.add(key, rt.url, a.Leads(), now)
@@ -97,7 +98,7 @@ func (d *Directory) GiveUp(rt *Runtime, key message.URL, now time.Time) {
 	}
 }
 
-// leave takes an address off what its runtime has.
+// leave removes an address from the counts of its runtime.
 func (d *Directory) leave(key message.URL, a Address) {
 	a.Runtime.addresses--
 	if a.joined != 0 && a.joined == a.Runtime.Way().Number {
@@ -107,11 +108,11 @@ func (d *Directory) leave(key message.URL, a Address) {
 }
 
 const (
-	claimBytes    = 64      // that an address counts with at least
-	claimsRelayed = 1 << 14 // times claimBytes, of a runtime without a P2P connection; of one with: Options.MaxListed
-	maxVictims    = 16      // entries that make room for one
+	claimBytes    = 64      // the least that an address counts
+	claimsRelayed = 1 << 14 // times claimBytes may a runtime without a P2P connection claim; one with it: Options.MaxListed
+	maxVictims    = 16      // entries that one new entry may replace
 
-	maxAllAnnounced = 16 // times what one runtime may announce all of them may that have no P2P connection
+	maxAllAnnounced = 16 // times as much as one runtime without a P2P connection may all of these announce together
 )
 
 func weight(key message.URL) int { return max(claimBytes, len(key)) }
@@ -119,7 +120,7 @@ func weight(key message.URL) int { return max(claimBytes, len(key)) }
 // roomToClaim tells whether rt may claim one more address.
 func (d *Directory) roomToClaim(rt *Runtime, key message.URL) bool {
 	rt.claims.Each = claimsRelayed * claimBytes
-	if rt.Way().Number != 0 { // what it lists may come before the connection is live here
+	if rt.Way().Number != 0 { // its list may come before the connection is live on this side
 		rt.claims.Each = d.opts.MaxListed * claimBytes
 	}
 	no := d.claims.Look(&rt.claims, weight(key))
@@ -137,7 +138,7 @@ func (d *Directory) roomToAnnounce(rt *Runtime) bool {
 	return rt.addresses < d.opts.MaxAnnounced && d.announced < maxAllAnnounced*d.opts.MaxAnnounced && d.addresses.Len() < d.opts.MaxAddresses
 }
 
-// count is called for every new entry of an address with n = 1, and for every one that is replaced or dropped with n = -1.
+// count counts an entry in (n = 1), or one that is replaced or dropped out (n = -1).
 func (d *Directory) count(key message.URL, a Address, n int) {
 	if a.Source == Announced {
 		d.announced += n
@@ -147,7 +148,7 @@ func (d *Directory) count(key message.URL, a Address, n int) {
 	}
 }
 
-// makeRoom drops the address that ends first of a few that are near key in the table.
+// makeRoom drops one of a few addresses that are near key in the table: the one that expires first.
 func (d *Directory) makeRoom(key message.URL) bool {
 	var victim message.URL
 	oldest := uint32(0)

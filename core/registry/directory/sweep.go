@@ -6,7 +6,7 @@ import (
 	"github.com/protofly/protofly/core/registry/table"
 )
 
-// sweepShards is how much of the tables one sweep looks at.
+// sweepShards is how many shards of the tables one sweep looks at.
 const sweepShards = 16
 
 // SweepPause is the time between two sweeps.
@@ -14,8 +14,8 @@ func (d *Directory) SweepPause() time.Duration {
 	return d.opts.CacheTime * sweepShards / table.Shards / 2
 }
 
-// Sweep drops what has expired, in a part of the tables: the next part each time. A runtime of which no address is known goes
-// where mayGo says so. The writer calls it.
+// Sweep drops what has expired, in the next part of the tables each time. A runtime without known addresses is dropped if
+// mayGo returns true. The writer calls it.
 func (d *Directory) Sweep(now time.Time, mayGo func(*Runtime) bool) {
 	from, to := d.swept, d.swept+sweepShards
 	d.addresses.Each(from, to, func(in *table.Item[Address]) bool {

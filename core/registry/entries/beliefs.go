@@ -11,14 +11,13 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Options are what decides about entries. A zero value is a default.
+// Options have the decisions about entries. Zero values are defaults.
 type Options struct {
-	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is, in an entry that is
-	// to be believed. The error says what to do. It must be quick where certain is false. Without it every such entry is
-	// good enough.
+	// Owner says whether a hyperty may be at a runtime. certain: an entry of its Domain Registry that is believed says that
+	// it is. The error says what to do. It must be quick where certain is false. Without it every such entry is accepted.
 	Owner func(name, runtime message.URL, certain bool) error
-	// Unsigned says whether entries of that runtime are believed without a signature. It is not asked about runtimes whose
-	// address is derived from a key, see [proof.KeyDerived]: those sign. Without it none are believed.
+	// Unsigned says whether unsigned entries of that runtime are believed. It is not asked about runtimes whose address is
+	// derived from a key, see [proof.KeyDerived]: those sign. Without it no unsigned entry is believed.
 	Unsigned  func(runtime message.URL) bool
 	CacheTime time.Duration // how long an unsigned entry is remembered
 }
@@ -26,29 +25,29 @@ type Options struct {
 const (
 	maxSeen       = 1 << 16         // addresses whose last entry is remembered
 	maxComplaints = 1024            // entries that have been complained about
-	complainAgain = time.Hour       // after how long a fault of the same entry is told again
-	claimRecheck  = 5 * time.Second // between two looks whether a known address has moved to whoever claims it
+	complainAgain = time.Hour       // time before the same fault of an entry is reported again
+	claimRecheck  = 5 * time.Second // time between two checks whether a known address has moved to a runtime that claims it
 )
 
-// Beliefs is what has been believed of Domain Registries, so that nobody brings an old entry back, and what has been
-// complained about. Any goroutine uses it. Make it with [NewBeliefs].
+// Beliefs remembers which entries of Domain Registries have been believed, so that nobody can bring an old entry back, and
+// which faults have been reported. Any goroutine uses it. Make it with [NewBeliefs].
 type Beliefs struct {
 	opts Options
 
 	mu         sync.Mutex
-	seen       map[message.URL]seen // maxSeen, those that end first make room
+	seen       map[message.URL]seen // maxSeen; those that end first are forgotten
 	complaints map[string]time.Time // maxComplaints
 }
 
-// seen is the newest entry of an address.
+// seen is the newest believed entry of an address.
 type seen struct {
 	runtime message.URL
 	issued  int64     // 0: it was not signed
-	until   time.Time // nobody believes it any more
+	until   time.Time // when the entry would not be believed any more
 	readAt  time.Time
 }
 
-// NewBeliefs makes Beliefs in nothing.
+// NewBeliefs makes Beliefs that remember nothing.
 func NewBeliefs(o Options) *Beliefs {
 	if o.Owner == nil {
 		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
@@ -59,25 +58,26 @@ func NewBeliefs(o Options) *Beliefs {
 	return &Beliefs{opts: o, seen: map[message.URL]seen{}, complaints: map[string]time.Time{}}
 }
 
-// Choice is what is believed of the entries of an address.
+// Choice is the decision about the entries of an address.
 type Choice struct {
 	Entry        *Entry      // nil: none is believed
-	Disconnected bool        // there is an entry, and it is disconnected
-	Released     bool        // … because the address was given up: nobody has it
-	Owner        message.URL // who has signed the newest of those; "": nobody
-	Strange      error       // why another runtime is not to have the address, see Options.Owner
+	Disconnected bool        // there is a disconnected entry
+	Released     bool        // the newest of these is of an address that was given up: nobody has it
+	Owner        message.URL // the runtime that has signed the newest disconnected entry; "": none has
+	Since        time.Time   // when that one was disconnected, as the node says; zero: it does not
+	Strange      error       // why the runtime of an entry may not have the address, see Options.Owner
 	Fault        error       // why an entry is not believed
-	Complaints   []Complaint // what is to be told, once
+	Complaints   []Complaint // faults to report, each once
 }
 
-// Complaint is what is wrong with an entry.
+// Complaint is a fault of an entry.
 type Complaint struct {
 	Runtime message.URL
 	Err     error
 }
 
-// Choose takes the entry of key that was signed last and is not disconnected. Those that are not to be believed are as if they were
-// not there, but for the reason that is given. It sorts the list.
+// Choose returns, of the entries of key that are believed and not disconnected, the one that was signed last. Other entries
+// are ignored; Choice says why. It sorts the list.
 func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice) {
 	slices.SortStableFunc(list, func(a, b Entry) int { return cmp.Compare(b.issued(), a.issued()) })
 	for i := range list {
@@ -87,9 +87,9 @@ func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice
 			if !c.Disconnected {
 				c.Released = e.Released
 			}
-			c.Disconnected = true // whose word that is does not matter: nothing is sent there
+			c.Disconnected = true // no matter who has signed it: no message is sent there
 			if c.Owner == "" && b.fresh(now, key, e) == nil && b.opts.Owner(key, e.Runtime, false) == nil {
-				c.Owner = e.Runtime
+				c.Owner, c.Since = e.Runtime, e.Modified
 			}
 			continue
 		}
@@ -113,8 +113,8 @@ func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice
 	return c
 }
 
-// authentic tells whether e is the word of the runtime that it names: signed by it, or not signed where the operator
-// allows that. A runtime whose address is derived from a key signs, so leaving the proof out makes nobody believed.
+// authentic checks that e is the word of the runtime that it names: signed by it, or not signed where the operator allows
+// that. A runtime whose address is derived from a key must sign, so leaving the proof out does not help a forger.
 func (b *Beliefs) authentic(e *Entry) error {
 	switch {
 	case e.proof != nil:
@@ -129,9 +129,9 @@ func (b *Beliefs) authentic(e *Entry) error {
 	return nil
 }
 
-// fresh tells whether e is the newest that is known of key: an entry that was issued before one that has been believed
-// is brought back by somebody. Where a hyperty has moved, or two runtimes have signed for one address, the one that
-// signed last has it, whatever its Domain Registry says; [Options.Owner] comes before that.
+// fresh checks that no newer entry of key has been believed: an entry that was issued earlier has been brought back by
+// somebody. Where a hyperty has moved, or two runtimes have signed for one address, the entry that was signed last counts,
+// whatever its Domain Registry says; but [Options.Owner] decides first.
 func (b *Beliefs) fresh(now time.Time, key message.URL, e *Entry) error {
 	var issued int64
 	if e.proof != nil {
@@ -150,7 +150,7 @@ func (b *Beliefs) fresh(now time.Time, key message.URL, e *Entry) error {
 	return nil
 }
 
-// note remembers that e has been believed. Where there is no room, one of those that end first is forgotten.
+// note remembers that e has been believed. If there is no room, it forgets one of those that end first.
 func (b *Beliefs) note(now time.Time, key message.URL, e *Entry) {
 	s := seen{runtime: e.Runtime, until: now.Add(b.opts.CacheTime), readAt: now}
 	if e.proof != nil {
@@ -174,7 +174,7 @@ func (b *Beliefs) note(now time.Time, key message.URL, e *Entry) {
 	b.seen[key] = s
 }
 
-// ReadLately tells whether the Domain Registry has been asked about key a moment ago.
+// ReadLately tells whether an entry of key was believed a moment ago.
 func (b *Beliefs) ReadLately(now time.Time, key message.URL) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -182,7 +182,7 @@ func (b *Beliefs) ReadLately(now time.Time, key message.URL) bool {
 	return ok && now.Sub(s.readAt) < claimRecheck
 }
 
-// complain tells whether somebody is to be told of a fault of an entry: once in a while.
+// complain tells whether a fault of an entry is to be reported: the same one once in a while.
 func (b *Beliefs) complain(now time.Time, key message.URL, e *Entry) bool {
 	what := string(key) + " " + string(e.Runtime)
 	b.mu.Lock()

@@ -29,7 +29,7 @@ func runtime(n byte) signer {
 	return signer{message.URL("hyperty-runtime://example.com/" + proof.RuntimeID(key.Public().(ed25519.PublicKey))), key}
 }
 
-// entry is what a Domain Registry says: that url is at the runtime, by an entry that was signed at a time and holds for a day.
+// entry is a Domain Registry's entry: url is at the runtime, signed at a time and valid for a day.
 func (s signer) entry(url message.URL, signed time.Time, status string) json.RawMessage {
 	e := proof.Entry{URL: url, Runtime: s.url, Resources: []string{}, DataSchemes: []string{}}
 	return message.Encode(struct {
@@ -60,7 +60,7 @@ func TestTheNewestThatIsSignedIsBelieved(t *testing.T) {
 	one, two := runtime(1), runtime(2)
 	older, newer := one.entry(bob, noon.Add(-time.Hour), "live"), two.entry(bob, noon.Add(-time.Minute), "live")
 	choose(t, b, noon, []any{older, newer}).must(t, two)
-	c := choose(t, b, noon, older) // somebody brings the old one back
+	c := choose(t, b, noon, older) // somebody brings the old entry back
 	if c.Entry != nil || !errors.Is(c.Fault, proof.ErrEntry) || !strings.Contains(c.Fault.Error(), "later") {
 		t.Errorf("%+v", c)
 	}
@@ -165,7 +165,7 @@ func TestReadLately(t *testing.T) {
 	}
 }
 
-// What is remembered is bounded, and what is signed for longer does not make room for what ends sooner.
+// What is remembered is bounded, and entries that are signed for longer are not forgotten for those that end sooner.
 func TestEntriesThatAreSeenAreBounded(t *testing.T) {
 	b := NewBeliefs(Options{CacheTime: time.Minute, Unsigned: func(message.URL) bool { return true }})
 	choose(t, b, noon, runtime(1).entry(bob, noon, "live"))
@@ -183,4 +183,25 @@ func TestEntriesThatAreSeenAreBounded(t *testing.T) {
 	if _, ok := b.seen[bob]; !ok {
 		t.Error("a signed entry made room for unsigned ones")
 	}
+}
+
+// Of unsigned entries none is older than another: an address may move from one runtime without a key to another one.
+func TestUnsignedEntriesMayMove(t *testing.T) {
+	b := NewBeliefs(Options{CacheTime: time.Minute, Unsigned: func(message.URL) bool { return true }})
+	for _, plain := range []message.URL{"hyperty-runtime://example.com/r1", "hyperty-runtime://example.com/r2", "hyperty-runtime://example.com/r1"} {
+		if c := choose(t, b, noon, map[string]any{"url": bob, "runtime": plain, "status": "live"}); c.Entry == nil || c.Entry.Runtime != plain {
+			t.Errorf("%s: %+v", plain, c)
+		}
+	}
+}
+
+// Two runtimes that have signed for an address at the same moment: the one that has been believed keeps it.
+func TestSignedAtTheSameMoment(t *testing.T) {
+	b := NewBeliefs(Options{})
+	one, two := runtime(1), runtime(2)
+	choose(t, b, noon, one.entry(bob, noon, "live")).must(t, one)
+	if c := choose(t, b, noon, two.entry(bob, noon, "live")); c.Entry != nil || c.Fault == nil {
+		t.Errorf("%+v", c)
+	}
+	choose(t, b, noon, one.entry(bob, noon, "live")).must(t, one)
 }

@@ -1,14 +1,15 @@
-// Package entries is what a Domain Registry says of an address, and what of it is believed.
+// Package entries reads what a Domain Registry says of an address, and decides what of it is believed.
 //
-// A Domain Registry's word is that of its node, which is not trusted. So every entry that a runtime writes has a field more than the
-// specification's, proof: {key, signature, issued, expires}, see [proof.Entry]. A reader takes an entry for none where its proof is
-// missing or is not the named runtime's signature of exactly this entry; where it has expired, or is of a time to come; and where it
-// was issued before another one for the address that has been believed, by whichever runtime.
+// A Domain Registry's word is that of its node, which is not trusted. So an entry that a runtime writes has one field more
+// than the specification's, proof: {key, signature, issued, expires}, see [proof.Entry]. A reader ignores an entry whose
+// proof is missing, is not the named runtime's signature of exactly this entry, has expired, or is issued in the future; and
+// one that was issued before another entry for the address that has been believed, of whichever runtime.
 package entries
 
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/sdk/message"
@@ -20,15 +21,17 @@ const (
 	maxEntries  = 64 // entries of one look-up's answer that are looked at
 )
 
-// Entry is what of a Domain Registry's entry the Registry uses.
+// Entry has those fields of a Domain Registry's entry that the Registry uses.
 type Entry struct {
 	Runtime     message.URL
-	Status      string // the node's word
-	Released    bool   // the same: the address is nobody's any more
+	Status      string    // set by the node
+	Released    bool      // set by the node: the address was given up
+	Started     time.Time // when it was registered; set by the node, zero: not
+	Modified    time.Time // when its status has changed, or it was kept alive; set by the node, zero: not
 	P2PHandlers []directory.Handler
 
 	proof  *proof.EntryProof // nil: it is not signed
-	signed proof.Entry       // what the proof must be of; Runtime and P2PHandlers are out of it
+	signed proof.Entry       // what the proof must sign; without Runtime and P2PHandlers
 }
 
 // Parse reads the value of a look-up of key: one entry, a list, or a map of them by address (specification,
@@ -68,6 +71,8 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 		Runtime      string              `json:"runtime"`
 		Status       string              `json:"status"`
 		Released     bool                `json:"released"`
+		Started      string              `json:"startingTime"`
+		Modified     string              `json:"lastModified"`
 		P2PHandler   string              `json:"p2pHandler"`
 		P2PRequester string              `json:"p2pRequester"`
 		P2PHandlers  []directory.Handler `json:"p2pHandlers"`
@@ -83,7 +88,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	if err != nil || runtime.Runtime() == "" || wire.URL != "" && message.URL(wire.URL).Canonical() != key {
 		return Entry{}, false
 	}
-	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status, Released: wire.Released}
+	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status, Released: wire.Released, Started: moment(wire.Started), Modified: moment(wire.Modified)}
 	if wire.Proof != nil {
 		return parseSigned(key, raw, e)
 	}
@@ -96,8 +101,8 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	return e, true
 }
 
-// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the node's word on
-// the status. What is unreadable has an empty proof, of nothing.
+// parseSigned reads an entry that has a proof: of its fields only those count that the proof signs, and what the node
+// says of the status. An unreadable entry gets an empty proof, which signs nothing.
 func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	signed, p, err := proof.ParseEntry(raw)
 	if err != nil || p == nil {
@@ -107,19 +112,25 @@ func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	if signed.URL.Canonical() != key {
 		return Entry{}, false
 	}
-	e = Entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, Released: e.Released, proof: p, signed: signed}
+	e.Runtime, e.proof, e.signed = signed.Runtime.Runtime(), p, signed
 	for _, h := range signed.Handlers[:min(len(signed.Handlers), maxHandlers)] {
 		e.offer(h.Name, h.Handler)
 	}
 	return e, true
 }
 
-// offer enters a Handler, if it can be one of the entry's runtime.
+// offer enters a Handler, if it is a component of the entry's runtime.
 func (e *Entry) offer(name string, handler message.URL) {
 	url, err := message.ParseURL(string(handler))
 	if err == nil && name != "" && len(name) <= 64 && url.Runtime() == e.Runtime {
 		e.P2PHandlers = append(e.P2PHandlers, directory.Handler{Name: name, URL: url})
 	}
+}
+
+// moment reads a time of the node; zero where it is none.
+func moment(text string) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, text)
+	return at.UTC()
 }
 
 func lastSegment(u string) string {
@@ -131,7 +142,7 @@ func lastSegment(u string) string {
 	return u
 }
 
-// Away are the entries of an answer that says that all of them are disconnected.
+// Away returns the entries in an answer that says that all of them are disconnected.
 func Away(answer *message.Message, key message.URL) []Entry {
 	result, err := answer.Result()
 	if err != nil {

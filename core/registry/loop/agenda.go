@@ -5,31 +5,32 @@ import (
 	"time"
 )
 
-// Agenda is what is due when. The zero value is empty. It takes no lock and knows no clock: whoever owns it says what time it is.
+// Agenda has entries that are due at times. The zero value is empty. It takes no lock and has no clock: its owner passes the
+// time.
 type Agenda[T any] struct{ entries entries[T] }
 
 // Entry is one thing that is due at a time.
 type Entry[T any] struct {
 	at    time.Time
 	what  T
-	index int // in the heap; -1: out of it
+	index int // in the heap; -1: not in it
 }
 
-// Add enters what for the time at.
+// Add makes an entry that is due at a time.
 func (a *Agenda[T]) Add(at time.Time, what T) *Entry[T] {
 	e := &Entry[T]{at: at, what: what}
 	heap.Push(&a.entries, e)
 	return e
 }
 
-// Cancel takes an entry out; nil, and one that was due, are fine.
+// Cancel removes an entry; nil, or one that was due, is fine.
 func (a *Agenda[T]) Cancel(e *Entry[T]) {
 	if e != nil && e.index >= 0 {
 		heap.Remove(&a.entries, e.index)
 	}
 }
 
-// Next is when the next one is due; false: nothing is.
+// Next says when the next entry is due; false: there is none.
 func (a *Agenda[T]) Next() (time.Time, bool) {
 	if len(a.entries) == 0 {
 		return time.Time{}, false
@@ -37,7 +38,7 @@ func (a *Agenda[T]) Next() (time.Time, bool) {
 	return a.entries[0].at, true
 }
 
-// Due takes out the next one that is due at the time now; false: none is.
+// Due removes the next entry that is due at now; false: none is.
 func (a *Agenda[T]) Due(now time.Time) (what T, ok bool) {
 	if len(a.entries) == 0 || a.entries[0].at.After(now) {
 		return what, false

@@ -1,7 +1,7 @@
-// Package loop is the one goroutine that owns a state, and the goroutines that work for it.
+// Package loop is a goroutine that owns a state, and the goroutines that work for it.
 //
-// Whatever happens comes to the loop as a task, a function that runs there. A task changes the state and does not wait; what may wait
-// runs in a goroutine of its own, see [Loop.Go], whose outcome is the next task.
+// Everything that happens comes to the loop as a task, a function that it calls. A task changes the state and does not wait;
+// what may wait runs in a goroutine of its own, see [Loop.Go], whose result is the next task.
 package loop
 
 import (
@@ -19,17 +19,17 @@ type Loop struct {
 	ctx    context.Context // ends with the loop
 	end    context.CancelFunc
 	tasks  chan func()
-	agenda Agenda[func()] // the loop's own
+	agenda Agenda[func()] // only the loop uses it
 
 	wait   sync.WaitGroup
 	life   sync.Mutex
-	closed bool // guarded by life: no goroutine is started any more
+	closed bool // guarded by life; then no goroutine is started any more
 }
 
 // Appointment is a task for later.
 type Appointment = Entry[func()]
 
-// New makes a loop in whose queue so many tasks may wait. It does nothing until it is started.
+// New makes a loop whose queue has room for so many tasks. It does nothing until it is started.
 func New(queue int) *Loop {
 	l := &Loop{tasks: make(chan func(), queue)}
 	l.ctx, l.end = context.WithCancel(context.Background())
@@ -82,8 +82,8 @@ func (l *Loop) TryDo(task func()) bool {
 	}
 }
 
-// Ask has the loop run task and waits for it. Where it returns an error the task may still run: what it writes must
-// not be read then. It must not be called in the loop.
+// Ask has the loop run task and waits for it. After an error the task may still run: what it writes must not be read then.
+// Ask must not be called in the loop.
 func (l *Loop) Ask(ctx context.Context, task func()) error {
 	done := make(chan struct{})
 	select {
@@ -110,7 +110,7 @@ func (l *Loop) At(t time.Time, task func()) *Appointment { return l.agenda.Add(t
 // After has a task run when d is over. It is called in the loop.
 func (l *Loop) After(d time.Duration, task func()) *Appointment { return l.At(time.Now().Add(d), task) }
 
-// Cancel drops an appointment; nil and a past one are fine. It is called in the loop.
+// Cancel drops an appointment; nil, or one that was due, is fine. It is called in the loop.
 func (l *Loop) Cancel(a *Appointment) { l.agenda.Cancel(a) }
 
 // Go runs f in a goroutine that Wait waits for; its context ends with the loop. After Close it does nothing.

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/internal/backoff"
 )
 
-// What is due comes in the order of its time, whatever was entered and cancelled between.
+// Entries come out in the order of their times, whatever was added and cancelled between.
 func TestAgendaKeepsOrder(t *testing.T) {
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -22,7 +22,7 @@ func TestAgendaKeepsOrder(t *testing.T) {
 	}
 	for i := range 300 {
 		a.Cancel(entries[i])
-		a.Cancel(entries[i]) // again
+		a.Cancel(entries[i]) // a second time
 	}
 	a.Cancel(nil)
 	last, seen := begin, 0

@@ -13,10 +13,10 @@ type Cause uint8
 // The causes.
 const (
 	Ours   Cause = iota // an application here, or the operator
-	Theirs              // a remote runtime: a claim to an address, an answer, what its subscriptions bring it
+	Theirs              // a remote runtime: a claim to an address, an answer to it, or an update that it has subscribed to
 )
 
-// Node is a Message Node's stub, deployed or on its way. Its fields are the writer's own.
+// Node is a Message Node's stub, deployed or on its way. Only the writer uses its fields.
 type Node struct {
 	Domain string
 	URL    message.URL
@@ -27,22 +27,22 @@ type Node struct {
 	retryAt  time.Time
 	wanted   map[message.URL]struct{} // remote runtimes that have no way until it runs; maxWanted
 	runs     bool
-	way      *way // what everybody sees of it when it runs
+	way      *way // what other goroutines see of it while it runs
 }
 
 const maxWanted = 1024
 
-// way is a stub as everybody sees it that runs.
+// way is what all goroutines see of a running stub.
 type way struct {
 	url    message.URL
 	theirs atomic.Bool // deployed because of remote runtimes, and no message of this one's own has needed it
-	used   atomic.Bool // since the last look
+	used   atomic.Bool // since the last call of Idle
 }
 
 // ways are stubs by domain. It is replaced, never changed.
 type ways map[string]*way
 
-// use notes for whom a stub is used. It costs no more than two reads where nothing changes.
+// use notes a use, and for whom. Where that changes nothing, it costs two reads.
 func (w *way) use(c Cause) {
 	if !w.used.Load() {
 		w.used.Store(true)
@@ -52,7 +52,7 @@ func (w *way) use(c Cause) {
 	}
 }
 
-// theirs tells whether it is there because of others alone.
+// theirs tells whether the stub runs because of remote runtimes alone.
 func (n *Node) theirs() bool { return n.way.theirs.Load() }
 
 func newNode(domain string, url message.URL, c Cause) *Node {
@@ -65,7 +65,7 @@ func newNode(domain string, url message.URL, c Cause) *Node {
 // Runs tells whether the stub runs.
 func (n *Node) Runs() bool { return n.runs }
 
-// Want notes that a remote runtime has no way until the stub runs: it is among those that Deployed returns.
+// Want notes that a remote runtime has no way until the stub runs: Deployed returns it.
 func (n *Node) Want(remote message.URL) {
 	if len(n.wanted) < maxWanted {
 		n.wanted[remote] = struct{}{}

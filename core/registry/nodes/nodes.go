@@ -13,11 +13,11 @@ import (
 type Options struct {
 	Self   message.URL // this runtime
 	Domain string      // its domain
-	Max    int         // stubs; 64. At most half of them because of remote runtimes
-	// Named says whether the operator has named the Message Node of that domain, so that remote runtimes may have it
-	// reached like this one's own messages. Without it none are but that of Domain.
+	Max    int         // number of stubs; 64. At most half of them because of remote runtimes
+	// Named says whether the operator has named the Message Node of that domain: then remote runtimes may have it reached as
+	// this runtime's own messages may. Without it only the node of Domain counts as named.
 	Named func(domain string) bool
-	// Pause is before a stub that could not be deployed is tried again, after n failures in a row.
+	// Pause returns the time before a stub that could not be deployed is tried again, after n failures in a row.
 	Pause func(n int) time.Duration
 	// NoDeployer says that nobody can deploy stubs.
 	NoDeployer bool
@@ -26,13 +26,13 @@ type Options struct {
 // Nodes are the Message Nodes' stubs. Make them with [New].
 type Nodes struct {
 	opts  Options
-	ways  atomic.Pointer[ways] // of the stubs that run
+	ways  atomic.Pointer[ways] // the stubs that run
 	turns turns
 
-	byDomain map[string]*Node // the writer's own
+	byDomain map[string]*Node // only the writer uses it
 }
 
-// New makes Nodes of which none runs.
+// New makes Nodes without stubs.
 func New(o Options) *Nodes {
 	if o.Max <= 0 {
 		o.Max = 64
@@ -48,7 +48,7 @@ func New(o Options) *Nodes {
 	return n
 }
 
-// Now is the stub of domain's Message Node, if it runs. (A stub that is not connected counts: it connects by itself.) Any goroutine
+// Now returns the stub of domain's Message Node, if it runs. (It need not be connected: it connects by itself.) Any goroutine
 // calls it.
 func (s *Nodes) Now(domain string, c Cause) (message.URL, bool) {
 	way, ok := (*s.ways.Load())[domain]
@@ -59,7 +59,7 @@ func (s *Nodes) Now(domain string, c Cause) (message.URL, bool) {
 	return way.url, true
 }
 
-// At is c, unless this runtime's operator has named the domain. Any goroutine calls it.
+// At returns c, or Ours where this runtime's operator has named the domain. Any goroutine calls it.
 func (s *Nodes) At(domain string, c Cause) Cause {
 	if domain == s.opts.Domain || s.opts.Named(domain) {
 		return Ours
@@ -67,35 +67,35 @@ func (s *Nodes) At(domain string, c Cause) Cause {
 	return c
 }
 
-// Get is the stub of domain's Message Node, deployed or on its way.
+// Get returns the stub of domain's Message Node, deployed or on its way.
 func (s *Nodes) Get(domain string) (*Node, bool) {
 	n, ok := s.byDomain[domain]
 	return n, ok
 }
 
-// Begun tells whether asking for the stub of domain's Message Node starts nothing: it runs, is on its way, or has
-// failed a moment ago.
+// Begun tells whether Reach would start nothing for domain: the stub of its Message Node runs, is on its way, or has failed a
+// moment ago.
 func (s *Nodes) Begun(now time.Time, domain string) bool {
 	n := s.byDomain[domain]
 	return n != nil && (n.Err == nil || now.Before(n.retryAt))
 }
 
-// Dropped is a stub that is in use no more.
+// Dropped is a stub that is not used any more.
 type Dropped struct {
 	Domain   string
 	Stub     message.URL
-	Undeploy bool // it runs, and is to be ended
+	Undeploy bool // it runs, and is to be undeployed
 }
 
-// Plan is what is to be done so that a stub runs: first those are dropped that make room, then it is deployed.
+// Plan says what to do so that a stub runs: first drop those that make room, then deploy it.
 type Plan struct {
 	Node   *Node
 	Drop   []Dropped
-	Deploy bool // its deployment is to be started; Deployed is to be told of its end
+	Deploy bool // start its deployment, and call Deployed when it is over
 }
 
-// Reach has the stub of domain's Message Node run, unless it does, is on its way, or has failed a moment ago. The error is a
-// *message.ResponseError that says why it cannot.
+// Reach plans the deployment of the stub of domain's Message Node, unless it runs, is on its way, or has failed a moment ago.
+// The error is a *message.ResponseError that says why it cannot be deployed.
 func (s *Nodes) Reach(now time.Time, domain string, c Cause) (p Plan, err error) {
 	n := s.byDomain[domain]
 	if n != nil {
@@ -123,7 +123,7 @@ func (s *Nodes) Reach(now time.Time, domain string, c Cause) (p Plan, err error)
 	return p, nil
 }
 
-// Deployed says that a deployment has ended; it closes Ready. The runtimes that it returns have a way now.
+// Deployed says that a deployment has ended, and closes Ready. It returns the remote runtimes that have a way now.
 func (s *Nodes) Deployed(now time.Time, n *Node, err error) (reached []message.URL) {
 	defer close(n.Ready)
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Nodes) Deployed(now time.Time, n *Node, err error) (reached []message.U
 	return s.run(n)
 }
 
-// Add says that somebody else has deployed a stub, which runs. The runtimes that it returns have a way now.
+// Add adds a running stub that the wiring has deployed. It returns the remote runtimes that have a way now.
 func (s *Nodes) Add(domain string, url message.URL) (reached []message.URL) {
 	n := newNode(domain, url, Ours)
 	n.Ready = make(chan struct{})
@@ -148,7 +148,7 @@ func (s *Nodes) Add(domain string, url message.URL) (reached []message.URL) {
 	return s.run(n)
 }
 
-// run has everybody see that a stub runs.
+// run shows all goroutines that a stub runs.
 func (s *Nodes) run(n *Node) (reached []message.URL) {
 	next := maps.Clone(*s.ways.Load())
 	n.runs = true
@@ -161,7 +161,7 @@ func (s *Nodes) run(n *Node) (reached []message.URL) {
 	return reached
 }
 
-// drop takes a stub out of use.
+// drop removes a stub.
 func (s *Nodes) drop(n *Node, undeploy bool) Dropped {
 	delete(s.byDomain, n.Domain)
 	if _, runs := (*s.ways.Load())[n.Domain]; runs {
@@ -172,7 +172,8 @@ func (s *Nodes) drop(n *Node, undeploy bool) Dropped {
 	return Dropped{n.Domain, n.URL, undeploy}
 }
 
-// Idle drops the stubs that others have caused and that nobody has used since the last time, nor, as inUse says, elsewhere.
+// Idle drops stubs that run because of remote runtimes alone, have not been used since the last call, and are not in use by
+// inUse's answer.
 func (s *Nodes) Idle(inUse func(stub message.URL) bool) (dropped []Dropped) {
 	for _, n := range s.byDomain {
 		used := n.way.used.Swap(false)
@@ -187,9 +188,9 @@ func (s *Nodes) refuse(code int, format string, args ...any) error {
 	return &message.ResponseError{Code: code, From: s.opts.Self.Join("registry"), Description: fmt.Sprintf(format, args...)}
 }
 
-// Turn grants that domain's Message Node is reached because of others, and says after which wait; where that would be longer than limit,
-// or there are too many, the error is a *message.ResponseError. So remote runtimes can neither have this one start stubs as fast as they
-// please nor take all the room for them. Any goroutine calls it.
+// Turn grants that domain's Message Node is reached because of a remote runtime, after a wait. If the wait would be longer
+// than limit, or there are too many such nodes, the error is a *message.ResponseError. So remote runtimes can neither have
+// stubs started as fast as they like nor take all the room for them. Any goroutine calls it.
 func (s *Nodes) Turn(now time.Time, domain string, limit time.Duration) (wait time.Duration, err error) {
 	others := 0
 	for _, way := range *s.ways.Load() {
@@ -207,20 +208,20 @@ func (s *Nodes) Turn(now time.Time, domain string, limit time.Duration) (wait ti
 	return wait, nil
 }
 
-// TurnNow is Turn for whoever does not wait, and asks again.
+// TurnNow is Turn for a caller that does not wait, and asks again later.
 func (s *Nodes) TurnNow(now time.Time) bool {
 	_, ok := s.turns.take(now, 0)
 	return ok
 }
 
-// mostTheirs is how many stubs there may be because of others.
+// mostTheirs is how many stubs may run because of remote runtimes.
 func (s *Nodes) mostTheirs() int { return max(s.opts.Max/2, 1) }
 
 func (s *Nodes) refuseTheirs(domain string) error {
 	return s.refuse(message.CodeTooMany, "this runtime uses many Message Nodes: it reaches %s only for its own messages", domain)
 }
 
-// room has a stub dropped where one more may be deployed only in its place: one that has failed.
+// room makes room for one more stub, by dropping one that has failed if need be; the error says why it cannot.
 func (s *Nodes) room(domain string, c Cause) (dropped []Dropped, err error) {
 	total, others := len(s.byDomain), 0
 	for _, n := range s.byDomain {
@@ -244,7 +245,7 @@ func (s *Nodes) room(domain string, c Cause) (dropped []Dropped, err error) {
 	return dropped, nil
 }
 
-// dropOne drops one stub for which may says yes.
+// dropOne drops one stub for which may returns true.
 func (s *Nodes) dropOne(may func(*Node) bool) []Dropped {
 	for _, n := range s.byDomain {
 		if may(n) {

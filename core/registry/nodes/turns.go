@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	turnPause = 500 * time.Millisecond // between two Message Nodes that are reached because of others
+	turnPause = 500 * time.Millisecond // between two Message Nodes that are reached because of remote runtimes
 	turnBurst = 8                      // of them at once
 )
 
-// turns is how fast Message Nodes are reached because of others. Any goroutine uses it.
+// turns limits how fast Message Nodes are reached because of remote runtimes. Any goroutine uses it.
 type turns struct {
 	mu   sync.Mutex
-	next time.Time // when the last one that was granted is through, at one each turnPause
+	next time.Time // when the last granted turn is used up, at one each turnPause
 }
 
 // take grants a turn and says how long to wait for it; false: the wait would be longer than limit.

@@ -11,8 +11,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Allocate returns an address of the scheme that is this runtime's alone, from a block that the own domain's Message
-// Node has given (specification, "Address allocation").
+// Allocate returns an address of the scheme that only this runtime has, from a block that the Message Node of its domain has
+// given (specification, "Address allocation").
 func (n *Node[T]) Allocate(ctx context.Context, scheme string) (message.URL, error) {
 	if _, err := message.ParseURL(scheme + "://" + n.opts.Domain + "/x"); err != nil {
 		return "", fmt.Errorf("allocate an address: %w", err)
@@ -58,7 +58,7 @@ func (n *Node[T]) fill(ctx context.Context, scheme string, filling chan struct{}
 	return urls[0], nil
 }
 
-// Name has the node give this runtime an address of the identifier that it wishes for; wait: also while the node is away.
+// Name asks the node for the address with a chosen identifier. wait: also while the node is away.
 func (n *Node[T]) Name(ctx context.Context, scheme, identifier string, wait bool) (message.URL, error) {
 	ask := asking(n.Ask)
 	if wait {
@@ -71,8 +71,8 @@ func (n *Node[T]) Name(ctx context.Context, scheme, identifier string, wait bool
 	return urls[0], nil
 }
 
-// Address is one that is this runtime's alone: from the node, or, while that is away, an identifier that nobody else hits upon,
-// which the node is told of when it is back (granted is false then).
+// Address returns an address that only this runtime has: from the node, or, while the node is away, a random one, which
+// nobody else makes up; then granted is false, and the node hears of it when it is back.
 func (n *Node[T]) Address(ctx context.Context, scheme string) (url message.URL, granted bool, err error) {
 	url, err = n.Allocate(ctx, scheme)
 	if errors.Is(err, ErrAway) {
@@ -81,7 +81,7 @@ func (n *Node[T]) Address(ctx context.Context, scheme string) (url message.URL, 
 	return url, true, err
 }
 
-// Unused takes out the addresses that were allocated and not used.
+// Unused removes and returns the addresses that were allocated and not used.
 func (n *Node[T]) Unused() (list []message.URL) {
 	n.pool.mu.Lock()
 	defer n.pool.mu.Unlock()
@@ -92,10 +92,10 @@ func (n *Node[T]) Unused() (list []message.URL) {
 	return list
 }
 
-// asking is [Node.Ask], or the same for whoever waits also for a node that is away.
+// asking is [Node.Ask], or Options.Request, which waits also while the node is away.
 type asking func(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error)
 
-// allocate asks the node for addresses; identifier is a wished one, or "".
+// allocate asks the node for addresses; identifier is a chosen one, or "".
 func (n *Node[T]) allocate(ctx context.Context, ask asking, scheme string, number int, identifier string) ([]message.URL, error) {
 	type value struct {
 		Number        int    `json:"number"`

@@ -7,19 +7,18 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Attendance is whether the own domain's Message Node is there, and what it is to be told when it is back. While it is away
-// nobody waits for it: addresses of this runtime are used at once, and are entered there later.
+// Attendance says whether the Message Node of this domain is there, and remembers what to tell it when it is back.
 type Attendance[T any] struct {
 	mu    sync.Mutex
-	there context.Context // ends when the node goes; nil: it has never been there, and is waited for as ever
+	there context.Context // ends when the node goes; nil: it has never been there, so calls wait for it
 	gone  context.CancelFunc
-	names map[message.URL]struct{} // wished for and granted in this life: they stay this runtime's
+	names map[message.URL]struct{} // chosen names that the node has granted to this process: they stay this runtime's
 	owed  map[message.URL]T        // unregistered while the node was away, by address
 }
 
 const (
 	maxNames = 4096
-	maxOwed  = 4096 // unregistered while the node was away; of more the entries expire
+	maxOwed  = 4096 // unregistered while the node was away; the entries of further ones expire at the node
 )
 
 // Set notes that the node is there, or is not any more.
@@ -34,7 +33,7 @@ func (a *Attendance[T]) Set(there bool) {
 	}
 }
 
-// While is ctx, which ends also when the node goes.
+// While returns ctx with the addition that it ends when the node goes.
 func (a *Attendance[T]) While(ctx context.Context) (context.Context, context.CancelFunc) {
 	a.mu.Lock()
 	there := a.there
@@ -76,7 +75,8 @@ func (a *Attendance[T]) Knows(name message.URL) bool {
 	return ok
 }
 
-// Owe notes that the node is still to hear that an address has gone, of which what is to be known; with gone false that it is in use again.
+// Owe notes that the node must be told, with the record what, that an address has gone; with gone false, that it is used
+// again and need not.
 func (a *Attendance[T]) Owe(url message.URL, what T, gone bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,7 +91,7 @@ func (a *Attendance[T]) Owe(url message.URL, what T, gone bool) {
 	}
 }
 
-// Debts takes what the node is to be told.
+// Debts returns what the node must be told, and forgets it.
 func (a *Attendance[T]) Debts() []T {
 	a.mu.Lock()
 	defer a.mu.Unlock()

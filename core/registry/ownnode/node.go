@@ -1,8 +1,9 @@
 // Package ownnode is what a runtime asks of its own domain's Message Node: addresses, and entries in the Domain Registry.
 //
-// Nobody who has been served by the node waits for it while it is away: an address is made here, of random letters, and a name that this
-// process has been granted before is used again; both are registered at the node when it is back, and what was given up meanwhile is
-// taken out (see [Attendance]). A name that was never granted waits for the node, since another runtime may have it.
+// Once the node has answered, no call waits for it while it is away: an address is made here, of random letters, and a name
+// that this process has been granted before is used again. Both are registered at the node when it is back, and what was
+// given up meanwhile is removed there (see [Attendance]). A name that was never granted waits for the node, since another
+// runtime may have it.
 package ownnode
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// ErrAway is in the error of a request to the own Message Node that was not made, or was given up, because the node is
+// ErrAway is in the error of a request to this domain's Message Node that was not made, or was given up, because the node is
 // away.
 var ErrAway = errors.New("the Message Node is away")
 
@@ -30,8 +31,8 @@ type Options struct {
 	Request func(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error)
 }
 
-// Node is the own domain's Message Node. T is what is to be told of what was given up while it was away. Any goroutine uses it. Make it
-// with [New].
+// Node is the Message Node of this runtime's domain. T is a record of what was given up while the node was away. Any
+// goroutine uses it. Make it with [New].
 type Node[T any] struct {
 	Attendance[T]
 	opts Options
@@ -39,12 +40,12 @@ type Node[T any] struct {
 	life string // the allocation key of what the node gives this process
 }
 
-// New makes a Node, of which nobody knows yet whether it is there.
+// New makes a Node that is not known to be there.
 func New[T any](o Options) *Node[T] {
 	return &Node[T]{opts: o, life: message.LifeKey + strings.ToLower(rand.Text()), pool: pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}}}
 }
 
-// Ask asks a function of the node. Where the node is away, or goes, the error is [ErrAway], at once.
+// Ask sends a request to a function of the node. If the node is away, or goes, the error is [ErrAway], at once.
 func (n *Node[T]) Ask(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error) {
 	there, cancel := n.While(ctx)
 	defer cancel()
@@ -63,7 +64,7 @@ const (
 	registerPause = 250 * time.Millisecond
 )
 
-// CreateEntry puts an entry into the Domain Registry; a node that is just starting again gets a few tries.
+// CreateEntry puts an entry into the Domain Registry. It repeats that a few times, as the node may just be starting again.
 func (n *Node[T]) CreateEntry(ctx context.Context, entry any) error {
 	pause := backoff.Backoff{Min: registerPause, Max: registerPause}
 	for try := 1; ; try++ {
@@ -77,8 +78,8 @@ func (n *Node[T]) CreateEntry(ctx context.Context, entry any) error {
 	}
 }
 
-// KeepAlive says that an entry is live, with a new proof where there is one. It waits also for a node that is away. The error is a
-// 404 where the node does not know the entry.
+// KeepAlive renews an entry, with a new proof if renewed is not nil. It waits also while the node is away. The error is a 404
+// if the node does not know the entry.
 func (n *Node[T]) KeepAlive(ctx context.Context, url message.URL, renewed *proof.EntryProof) error {
 	value := map[string]any{"status": message.Live.String()}
 	if renewed != nil {

@@ -19,8 +19,8 @@ type functions struct {
 	asked []string
 	next  int
 	slow  time.Duration
-	fails int // answers that say no, before one that does not
-	code  int // what they say
+	fails int // how many answers refuse, before one that does not
+	code  int // their code
 }
 
 func (f *functions) request(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error) {
@@ -99,7 +99,7 @@ func TestAddressesComeInBlocks(t *testing.T) {
 	})
 }
 
-// While the node is away nobody waits for it, and who waits when it goes does not wait on.
+// While the node is away no call waits for it, and a call that waits when it goes ends.
 func TestNobodyWaitsForANodeThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &functions{slow: time.Second}

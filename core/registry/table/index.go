@@ -16,9 +16,10 @@ const shardBits = 8
 
 // index is the hash table of one shard: open addressing with linear probing, in groups of eight places. Its size stays.
 //
-// A place is free, taken, or its item has gone. A byte in tags says so: free, gone, or eight bits of a hash, so that of
-// other addresses' items hardly any is looked at. An item is written before its tag is, and never again: who has seen
-// the tag may read it at any time. A place that is not free never becomes free: a search ends at a group with a free one.
+// A place is free, taken, or its item has gone. A byte in tags says which: free, gone, or eight bits of the hash, so that
+// hardly any items of other addresses are looked at. An item is written before its tag, and never changed: a reader that has
+// seen the tag may read the item at any time. A place that is not free never becomes free, so a search can end at a group
+// with a free place.
 type index[V any] struct {
 	tags  []atomic.Uint64 // of one group each
 	items []Item[V]
@@ -30,7 +31,7 @@ const (
 	gone      = 1
 )
 
-// Item is an address with its value. The text of its key is in it, unless it is a long one.
+// Item is an address with its value. It contains the text of its key, unless the key is long.
 type Item[V any] struct {
 	size  uint8 // of the text; 0: the key is a long one
 	text  [maxText]byte
@@ -38,7 +39,7 @@ type Item[V any] struct {
 	long  *message.URL
 }
 
-// maxText is how long the keys are that are in their items: most are names, or the 36 characters of a UUID, in a domain.
+// maxText is the longest key that an item contains: most keys are names, or the 36 characters of a UUID, in a domain.
 const maxText = 63
 
 func newItem[V any](u message.URL, v V) (in Item[V]) {
@@ -73,19 +74,19 @@ func (in *Item[V]) Key() message.URL {
 	return message.URL(in.text[:in.size])
 }
 
-// newIndex makes one that n items fill by three fifths.
+// newIndex makes an index that n items fill to three fifths.
 func newIndex[V any](n int) *index[V] {
 	groups := max(1, (5*n+3*groupSize-1)/(3*groupSize))
 	return &index[V]{make([]atomic.Uint64, groups), make([]Item[V], groups*groupSize)}
 }
 
-// crowded tells whether searches become long where that many places are not free.
+// crowded tells whether searches become long when used places are not free.
 func (x *index[V]) crowded(used int) bool { return 8*used > 7*len(x.items) }
 
 // deserted tells whether the index is much too large.
 func (x *index[V]) deserted(live int) bool { return 8*live < len(x.items) && len(x.tags) > 1 }
 
-// group is where the search for an address with that hash begins, next where it goes on.
+// group returns the group where the search for a hash begins, next the one where it goes on.
 func (x *index[V]) group(h uint64) int {
 	high, _ := bits.Mul64(h<<shardBits, uint64(len(x.tags)))
 	return int(high)
@@ -98,12 +99,12 @@ func (x *index[V]) next(group int) int {
 	return 0
 }
 
-// tag is what is said of an address with that hash. Its bits are others than those that choose shard and group.
+// tag returns the tag of a hash. It is made of other bits than those that choose shard and group.
 func tag(h uint64) uint64 { return max(h&0xff, gone+1) }
 
 const eachByte = 0x01_01_01_01_01_01_01_01
 
-// same has the top bit of each of the eight bytes that are b.
+// same sets the top bit of each of the eight bytes of tags that equals b.
 func same(tags, b uint64) uint64 {
 	d := tags ^ b*eachByte
 	return ^(d&(0x7f*eachByte) + 0x7f*eachByte | d | 0x7f*eachByte)
@@ -124,7 +125,7 @@ func (x *index[V]) find(h uint64, u message.URL) int {
 	}
 }
 
-// add puts an item into the first free place; there is one. Only the writer calls it.
+// add puts an item into the first free place, which must exist. Only the writer calls it.
 func (x *index[V]) add(h uint64, in *Item[V]) {
 	for g := x.group(h); ; g = x.next(g) {
 		if m := same(x.tags[g].Load(), free); m != 0 {

@@ -9,17 +9,17 @@ import (
 
 // Table maps canonical addresses to V. Any goroutine reads, at any time and without a lock; one goroutine writes. Make it with [New].
 //
-// A million addresses are in no cache, so what a look-up costs is how many places of that memory it goes to, one after
-// the other. Here it is one, the item, which has its key and its value; where it is stands in tags, of a byte for each
-// item, which are few enough to be near. Keys are in one of Shards indexes, by their hash. Each grows by itself, so
-// what a write costs does not depend on how many are known.
+// A million addresses are in no cache, so the cost of a look-up is the number of places in memory that it reads, one after
+// the other. Here it is one, the item, which has the key and the value. Where the item is stands in tags, one byte for
+// each item, which are few enough to be in a cache. Keys are spread over Shards indexes by their hash. Each index grows by
+// itself, so the cost of a write does not depend on the number of items.
 type Table[V any] struct {
 	seed   maphash.Seed
 	n      atomic.Int64
 	shards [Shards]shard[V]
 }
 
-// shard is a part of a table. The writer alone uses the numbers.
+// shard is a part of a table. Only the writer uses the numbers.
 type shard[V any] struct {
 	index atomic.Pointer[index[V]] // nil: nothing in it
 	live  int                      // items
@@ -33,7 +33,7 @@ func (t *Table[V]) hash(u message.URL) uint64 { return maphash.String(t.seed, st
 
 func (t *Table[V]) shard(hash uint64) *shard[V] { return &t.shards[hash>>(64-shardBits)] }
 
-// Get is what is entered for u.
+// Get returns the value of u.
 func (t *Table[V]) Get(u message.URL) (v V, ok bool) {
 	h := t.hash(u)
 	if x := t.shard(h).index.Load(); x != nil {
@@ -44,7 +44,7 @@ func (t *Table[V]) Get(u message.URL) (v V, ok bool) {
 	return v, false
 }
 
-// Set enters v, or replaces what was there: by a new item, so that whoever reads the old one reads all of it.
+// Set enters v, or replaces the value: by a new item, so that a reader of the old item reads all of it.
 func (t *Table[V]) Set(u message.URL, v V) {
 	h := t.hash(u)
 	s := t.shard(h)
@@ -67,7 +67,7 @@ func (t *Table[V]) Set(u message.URL, v V) {
 	t.n.Add(1)
 }
 
-// Delete takes out what is entered for u, if anything is.
+// Delete removes u, if it is there.
 func (t *Table[V]) Delete(u message.URL) {
 	h := t.hash(u)
 	s := t.shard(h)
@@ -91,7 +91,7 @@ func (t *Table[V]) Delete(u message.URL) {
 	}
 }
 
-// resize replaces a shard's index by one that suits n items. Whoever still reads the old one sees what was there before.
+// resize replaces a shard's index by one that suits n items. Goroutines that still read the old one see the state before.
 func (t *Table[V]) resize(s *shard[V], n int) *index[V] {
 	next := newIndex[V](n)
 	if x := s.index.Load(); x != nil {
@@ -105,11 +105,11 @@ func (t *Table[V]) resize(s *shard[V], n int) *index[V] {
 	return next
 }
 
-// Len is how many there are.
+// Len is the number of items.
 func (t *Table[V]) Len() int { return int(t.n.Load()) }
 
-// Each calls f for the items of the shards from to to-1 until f returns false. Only the writer calls it. f may write to
-// the table: what it sets may come or not, and so may what it deletes.
+// Each calls f for the items of the shards from to to-1 until f returns false. Only the writer calls it. f may write to the
+// table: items that it sets or deletes may be among the following or not.
 func (t *Table[V]) Each(from, to int, f func(*Item[V]) bool) {
 	for i := from; i < to; i++ {
 		if x := t.shards[i].index.Load(); x != nil && !x.each(0, f) {
@@ -118,8 +118,8 @@ func (t *Table[V]) Each(from, to int, f func(*Item[V]) bool) {
 	}
 }
 
-// Some calls f for up to n items that nobody can choose: those next to where u would be. Only the writer calls it, and f
-// does not write to the table.
+// Some calls f for up to n items, those next to where u would be, so that no stranger can choose them. Only the writer calls
+// it, and f must not write to the table.
 func (t *Table[V]) Some(u message.URL, n int, f func(*Item[V])) {
 	h := t.hash(u)
 	for i := range uint64(Shards) {

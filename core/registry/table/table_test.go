@@ -59,7 +59,7 @@ func TestTableAgainstAMap(t *testing.T) {
 	}
 }
 
-// The empty address is not taken for a long one, whose item has no text either.
+// The empty address is not confused with a long one, whose item has no text either.
 func TestTableTellsEmptyFromLong(t *testing.T) {
 	long, empty := newItem(message.URL(strings.Repeat("x", maxText+1)), 1), newItem(message.URL(""), 2)
 	if long.is("") || !empty.is("") || empty.is(long.Key()) || !long.is(long.Key()) {
@@ -104,8 +104,8 @@ func compare(t *testing.T, table *Table[int], model map[message.URL]int, keys []
 	}
 }
 
-// Readers find what is there at every moment, whatever is written meanwhile: values only grow, so none is seen to go
-// back, and no reader misses an address while its value changes or its shard grows.
+// Readers find the items at every moment, whatever is written meanwhile: values only grow, so none may be seen to go back,
+// and no reader misses an address while its value changes or its shard grows.
 func TestTableIsReadWhileItIsWritten(t *testing.T) {
 	table := New[[2]int]()
 	staying, others := keysOf(500), make([]message.URL, 4000)

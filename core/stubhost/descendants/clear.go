@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	clearLate  = 200 * time.Millisecond // what Clear still waits when its ctx has ended
+	clearLate  = 200 * time.Millisecond // what Clear may still wait when its ctx has ended
 	sweepEvery = 2 * time.Second
 )
 
@@ -14,7 +14,7 @@ const (
 // ctx has ended. It tells whether none is left.
 func (f *Tracker) Clear(ctx context.Context, wait time.Duration) bool {
 	until, hurried := time.Now().Add(wait), false
-	looked := map[int]int{}          // how often at processes of which it cannot tell
+	looked := map[int]int{}          // how often it was tried with each process for which sweep could not decide
 	for ; ; time.Sleep(clearPause) { // the end of a process that is not a child can only be polled
 		if ctx.Err() != nil && !hurried {
 			hurried = true

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	clearPause = 2 * time.Millisecond // between two looks
-	rereads    = 10                   // how often a process without an environment is looked at again: it may be inside execve
+	clearPause = 2 * time.Millisecond // between two tries
+	rereads    = 10                   // how often a process without an environment is tried again: it may be inside execve
 )
 
 // Tracker knows the processes that a host has started and that have not been reaped. It finds the processes that these have

@@ -70,7 +70,7 @@ func processes() (all []procStat) {
 	return all
 }
 
-// sweep kills all orphans. It returns how many it has found, and the processes of which it cannot tell yet.
+// sweep kills all orphans. It returns how many it has found, and the processes for which it cannot decide yet.
 func (f *Tracker) sweep() (found int, unread []int) {
 	own := f.pauseStarts()
 	defer own.resumeStarts()
@@ -141,16 +141,16 @@ func (f paused) sweepOf(some []procStat) (found int, unread []int) {
 	return found, unread
 }
 
-// finding is what a process turned out to be.
+// finding says what a process is.
 type finding int
 
 const (
-	other   finding = iota // no orphan, or it has gone
+	other   finding = iota // no orphan, or it has ended
 	orphan                 // it was killed
-	unknown                // its environment is not there; see tmpdirOf
+	unknown                // its environment cannot be read yet; see tmpdirOf
 )
 
-// end kills a process if it is an orphan of the host's. ours says that it is a child of this process that the host has not
+// end kills a process if it is an orphan of the host. ours says that it is a child of this process that the host has not
 // started.
 func (f *Tracker) end(pid int, ours bool) finding {
 	fd, err := unix.PidfdOpen(pid, 0) // the signal reaches this process, even if its ID is given to another one below
@@ -174,7 +174,7 @@ func (f *Tracker) end(pid int, ours bool) finding {
 	return other
 }
 
-// telling is whether a process's environment says that the process is a plug-in's.
+// telling says whether a process's environment names a plug-in's folder.
 type telling int
 
 const (
@@ -183,9 +183,9 @@ const (
 	unread
 )
 
-// tmpdirOf returns TMPDIR in the environment of a process. It tells yes where this is the folder of a plug-in's process, and
-// unread where there is no environment: the kernel shows none of a process that is about to run another program (execve), and
-// is to be asked again later. A process may also have none for good.
+// tmpdirOf returns TMPDIR in the environment of a process. tells is yes if this is the folder of a plug-in's process, and
+// unread if there is no environment: the kernel shows none of a process that is in the middle of execve, so the caller tries
+// again later. But a process may also have none for good.
 func (f *Tracker) tmpdirOf(pid int) (dir string, tells telling) {
 	if f.Root == "" {
 		return "", no

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A copy of a program that is right stays the file that it is, for the processes that run it; a damaged one is replaced.
+// A copy that is right is not replaced, because of the processes that run it; a damaged one is.
 func TestCopyStaysInItsPlace(t *testing.T) {
 	dir := t.TempDir()
 	from, target := filepath.Join(dir, "from"), filepath.Join(dir, "copy")

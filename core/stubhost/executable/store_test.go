@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/failure"
 )
 
-// A store gives copies of what was installed, and of nothing else.
+// A store gives copies only of executables with the right checksum.
 func TestStore(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "program")
@@ -64,11 +64,11 @@ func TestStore(t *testing.T) {
 	if err := os.WriteFile(damaged, []byte("damaged"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	get("another") // is copied again
+	get("another") // it is copied again
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	get("another") // goes on without its file
+	get("another") // its copy is used although the file has gone
 	_, err = s.Get("a", path, sumOf("never there"))
 	refused("no file and no copy", failure.Missing, err)
 	_, err = s.Get("a", dir, sumOf("never there"))

@@ -13,7 +13,7 @@ func Text(text string, n int) string {
 	if len(text) <= n {
 		return strings.ToValidUTF8(text, "?")
 	}
-	for n > 0 && text[n]&0xc0 == 0x80 { // not within a character
+	for n > 0 && text[n]&0xc0 == 0x80 { // do not cut within a character
 		n--
 	}
 	return strings.ToValidUTF8(text[:n], "?") + "…"

@@ -46,7 +46,7 @@ func TestLogsAreBounded(t *testing.T) {
 	}
 }
 
-// A plug-in that logs without end is read at a pace, and what is not logged is not parsed either.
+// A plug-in that logs without end is read at a limited rate, and lines that are not logged are not parsed either.
 func TestFloodOfLogsCostsLittle(t *testing.T) {
 	const line = `{"@level":"error","@message":"again","n":1,"text":"`
 	text := []byte(line + strings.Repeat("x", 4000-len(line)) + "\"}\n")

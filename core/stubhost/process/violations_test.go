@@ -19,12 +19,12 @@ func TestViolations(t *testing.T) {
 	if o.add(now.Add(forgetEvery)) || !o.add(now.Add(forgetEvery)) {
 		t.Error("after the time for one, not just one is forgotten")
 	}
-	for n := range 10 * maxViolations { // rare violations are forgotten
+	for n := range 10 * maxViolations { // violations that are rare enough are forgotten
 		if o.add(now.Add(time.Hour + time.Duration(n)*forgetEvery)) {
 			t.Fatal("rare violations add up")
 		}
 	}
-	if o.add(now) { // a clock that goes back
+	if o.add(now) { // with a clock that goes back
 		t.Error("a clock that goes back counts")
 	}
 }

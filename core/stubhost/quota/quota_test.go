@@ -30,10 +30,10 @@ func TestUsageStopsAtItsLimit(t *testing.T) {
 	}
 }
 
-// Empty files and folders are bounded as well, and so is how deep folders are in folders.
+// The number of empty files and folders is bounded as well, and so is the depth of folders.
 func TestUsageCountsFilesAndFolders(t *testing.T) {
 	t.Parallel()
-	const all = 1 << 40 // bytes: no limit
+	const all = 1 << 40 // no limit of bytes
 	dir := t.TempDir()
 	for n := range maxFiles {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), nil, 0o600); err != nil {

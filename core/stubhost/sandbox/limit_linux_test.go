@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits are the process's, and never more than it had.
+// The limits apply to the process, and never exceed those that it had.
 func TestLimit(t *testing.T) {
 	cmd := exec.Command("/bin/sleep", "60")
 	if err := cmd.Start(); err != nil {

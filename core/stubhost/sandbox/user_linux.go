@@ -64,8 +64,8 @@ func MayBecome(first uint32, dir string) error {
 	return nil
 }
 
-// tryUser changes a thread to the user, since nothing else tells what a user namespace, a seccomp filter or a security module
-// forbids. ports: this process may listen at ports below 1024, so the user has to be able to.
+// tryUser changes a thread to the user: nothing else shows what a user namespace, a seccomp filter or a security module
+// forbids. ports: this process may listen at ports below 1024, so the user must be able to.
 func tryUser(u User, ports bool) (err error) {
 	OnThread(func() {
 		if err = become(u); err != nil || !ports {

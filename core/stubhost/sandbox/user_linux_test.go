@@ -16,7 +16,7 @@ import (
 
 const somebody = FirstUID + 7
 
-// roots skips where this process cannot be other users.
+// roots skips the test if this process cannot change to other users.
 func roots(t *testing.T) (dir string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "u")
@@ -58,7 +58,7 @@ func TestLacks(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		path, program string
-		want          string // of what is lost
+		want          string // that the user cannot use
 		missing       string
 	}{
 		"nothing":            {"in/deep/open", "run", "", ""},
@@ -94,7 +94,7 @@ func TestLacks(t *testing.T) {
 	}
 }
 
-// Looking has an end, and what was not looked at is not taken for readable.
+// The number of checked files is bounded, and files that were not checked do not count as readable.
 func TestLooksAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 20 {
@@ -120,7 +120,7 @@ func TestLooksAreBounded(t *testing.T) {
 	}
 }
 
-// Who lacks a capability is told which, and who cannot be another user is told so.
+// The error names the capability that is missing, and says if the process cannot change to another user.
 func TestMayNotBecome(t *testing.T) {
 	dir := roots(t)
 	for _, n := range neededForUsers {

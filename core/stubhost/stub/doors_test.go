@@ -22,7 +22,7 @@ func FuzzDoorURL(f *testing.F) {
 	})
 }
 
-// Numbers of doors grow, a URL is open once, and doors whose frames are not handed on yet count as those that are open.
+// Numbers of doors grow, a URL is open once, and doors whose frames are not passed on yet count as open.
 func TestDoorsAreBounded(t *testing.T) {
 	const stub message.URL = "hyperty-runtime://example.com/r/p2phandler/x"
 	lane := link.New(nil, nil).Lane(1, 1)

@@ -8,11 +8,11 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// intake gives the core the frames of one door. A stub that brings frames which nobody wants is held back, whichever goroutine
-// brings them, so that they cost the core a bounded part of its time.
+// intake passes the frames of one door to the core. A stub that brings frames for nobody is throttled, whichever goroutine
+// passes them, so that they cost the core a bounded part of its time.
 type intake struct {
 	give      func(frames []sdk.Frame) (wanted bool)
-	throttled bool // not for a Message Node's stub: it brings what others send
+	throttled bool // false for a Message Node's stub, which brings frames of others
 	useless   throttle.Throttle
 }
 
@@ -23,7 +23,7 @@ func (i *intake) handle(ctx context.Context, frames []sdk.Frame) {
 	}
 }
 
-// prompt gives frames without waiting. It is false where they have to wait: then they are for handle.
+// prompt passes frames on without waiting. It returns false, and has passed none, if they must wait: then handle passes them.
 func (i *intake) prompt(frames []sdk.Frame) bool {
 	if i.useless.Due(time.Now()) > 0 {
 		return false

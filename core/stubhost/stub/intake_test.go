@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	burst = 200 * time.Millisecond // of the processor that a stub may take at once
-	share = 8                      // the part of it that it may take then: one in so many
+	burst = 200 * time.Millisecond // of processor time, which a stub may use at once
+	share = 8                      // beyond that it may use one part in so many
 )
 
-// Frames that nobody wants are taken at a pace, whoever reads them, unless they come from a Message Node; others never wait.
+// Frames for nobody are throttled, whichever goroutine reads them, unless they come from a Message Node's stub; others never
+// wait.
 func TestUselessFramesComeAtAPace(t *testing.T) {
 	const count = 100_000
 	pace := share * (count*throttle.FrameCost - burst)
@@ -65,7 +66,7 @@ func TestUselessFramesComeAtAPace(t *testing.T) {
 	}
 }
 
-// The messages of a stub are taken at a pace, but for those of a Message Node's.
+// The messages of a stub are throttled, except those of a Message Node's stub.
 func TestMessagesComeAtAPace(t *testing.T) {
 	const count = 12_000
 	for role, takes := range map[sdk.Role]time.Duration{

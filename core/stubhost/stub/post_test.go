@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// linked is a run with a lane that nobody reads; where it has ended nothing can be sent by it.
+// linked is a run with a lane that nobody reads; with ended, nothing can be sent by the lane.
 func linked(ended bool) *run {
 	r := spoken(message.Live)
 	r.lane = link.New(nil, nil).Lane(1, 0)
@@ -19,7 +19,7 @@ func linked(ended bool) *run {
 	return r
 }
 
-// What need not wait goes to the run that it is for, as what may wait does; and not to just one of two that it is for.
+// TryPost sends a message to the run that Post would send it to, and not to only one of two runs that must get it.
 func TestTryPostDuringATakeover(t *testing.T) {
 	const ended = true
 	answer := message.Message{ID: message.NumberID(3), Type: message.Response}

@@ -52,7 +52,7 @@ func (s *Stub) pump(ctx context.Context, r *run) {
 type posting struct {
 	stub   *Stub
 	run    *run
-	killed bool // its process is killed: what was on its way is dropped
+	killed bool // its process was killed: messages on their way are dropped
 	turns  throttle.Throttle
 }
 
@@ -68,7 +68,7 @@ func (p *posting) take(ctx context.Context, payload []byte) {
 	} else if s.deliver(ctx, p.run, m) != nil {
 		violation = "a message that it may not send"
 	}
-	if !s.isNode() { // a Message Node's stub brings what others send, and the node limits that
+	if !s.isNode() { // a Message Node's stub brings messages of others, and the node limits those
 		p.turns.Pause(ctx, began, 1, throttle.MessageCost)
 	}
 	if violation == "" || p.killed {

@@ -13,7 +13,7 @@ const (
 	peerURL    message.URL = "hyperty-runtime://example.com/peer"
 )
 
-// spoken is a run that has said so much of the peer; 0: nothing.
+// spoken is a run that has reported this status of the peer; 0: none.
 func spoken(last message.Status) *run {
 	r := &run{status: status.New(handlerURL, "")}
 	if last != 0 {
@@ -22,7 +22,7 @@ func spoken(last message.Status) *run {
 	return r
 }
 
-// says has the run say a status, and returns the event.
+// says has the run report a status, and returns the event.
 func says(r *run, value message.Status, resource message.URL) (m message.Message, b status.Body) {
 	m = message.Message{ID: message.NumberID(1), Type: message.Update, From: handlerURL, To: handlerURL.Join("status"),
 		Body: message.Encode(status.Body{Value: value, Resource: resource})}
@@ -34,7 +34,7 @@ func about(t message.Type, peer message.URL) *message.Message {
 	return &message.Message{ID: message.NumberID(7), Type: t, Body: message.Encode(map[string]any{"peer": peer})}
 }
 
-// Which of two runs a message is for: before the newer one has taken over, and after.
+// Which of two runs gets a message: before the newer one has taken over, and after.
 func TestReceivers(t *testing.T) {
 	for _, taken := range []bool{false, true} {
 		older, newer := spoken(message.Live), spoken(0)
@@ -75,7 +75,7 @@ func TestReceivers(t *testing.T) {
 	}
 }
 
-// One run has everything, and two are one again when the older one has ended or the newer one was given up.
+// One run gets everything. Two are one again when the older one has ended or the newer one was given up.
 func TestOneRun(t *testing.T) {
 	var s runs
 	if to, also := s.receivers(about(message.Read, ""), sdk.RoleHandler); to != nil || also != nil || s.two() {
@@ -100,7 +100,7 @@ func TestOneRun(t *testing.T) {
 	}
 }
 
-// Two runs speak with one voice.
+// Two runs report one consistent status.
 func TestOneVoice(t *testing.T) {
 	probe := message.Message{ID: message.NumberID(probeNumber), Type: message.Response}
 	older, newer := spoken(message.Live), spoken(0)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a stub may cost: so much at once, and one part in so many of a processor.
+// The processor time that a stub may use: so much at once, and one part in so many of a processor.
 const (
 	burst       = 200 * time.Millisecond
 	share       = 8

@@ -8,10 +8,10 @@ import (
 
 func TestThrottle(t *testing.T) {
 	for name, c := range map[string]struct {
-		takes   time.Duration // what a turn takes
+		takes   time.Duration // the duration of a turn
 		n       int
 		turns   int
-		usually time.Duration // how long they all take
+		usually time.Duration // the duration of all turns
 	}{
 		"a few":                    {time.Millisecond, 1, 150, 150 * time.Millisecond},
 		"many":                     {time.Millisecond, 1, 1200, share * (1200*time.Millisecond - burst)},

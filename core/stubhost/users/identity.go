@@ -15,7 +15,7 @@ import (
 // Dedicated is a dedicated user, under which a process of a plug-in runs.
 type Dedicated struct {
 	User    sandbox.User
-	missing []sandbox.Lack // what the configuration names and neither it nor this process's user can read
+	missing []sandbox.Lack // that the configuration names and neither the dedicated user nor this process's user can read
 }
 
 // dedicatedError says that a process could not be started under its dedicated user.

@@ -9,11 +9,11 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
-// Each plug-in has an ID of its own, the same each time, and others in another folder.
+// Each plug-in has an ID of its own, the same one each time, and another one with a host in another folder.
 func TestUsersOfPlugins(t *testing.T) {
 	u := &Users{Dir: "/a", First: sandbox.FirstUID}
 	taken := map[uint32]string{}
-	for n := range 500 { // among 65536: some fall on the same ID at first
+	for n := range 500 { // among 65536 some get the same first choice
 		name := fmt.Sprint("plugin", n)
 		user, separate := u.of(name)
 		if !separate || user.ID < sandbox.FirstUID || user.ID >= sandbox.FirstUID+sandbox.UIDs {
@@ -33,7 +33,7 @@ func TestUsersOfPlugins(t *testing.T) {
 	}
 }
 
-// Without such IDs a plug-in runs as this process does, from its copy, and what is said of it says why.
+// Without such IDs a plug-in runs under this process's user, from its copy, and its description says why.
 func TestNoUsers(t *testing.T) {
 	u := &Users{Dir: "/a", Why: "there are none"}
 	as, err := u.Identify(Program{Name: "a", Path: "/copies/a"})

@@ -1,6 +1,6 @@
 // Package hostilepeer is what the P2P plug-ins that do harm to their peers have in common, for tests: the plug-ins
-// plugins/webrtc/hostile-peer and plugins/quic/hostile-peer. Each runs under the name of the honest one, and is told by the
-// member "hostile" of its configuration what to do.
+// plugins/webrtc/hostile-peer and plugins/quic/hostile-peer. Each runs under the name of the honest one; the member
+// "hostile" of its configuration says what it does.
 package hostilepeer
 
 import (

@@ -18,7 +18,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// attacks are the kinds. Each is called again and again, by several goroutines; n is whose call it is.
+// attacks are the kinds. Each is called again and again, by several goroutines; n is the number of the goroutine.
 var attacks = map[string]func(ctx context.Context, a *attacker, n int) error{
 	"http":       slowHTTP,
 	"unproven":   unproven,
@@ -120,7 +120,7 @@ func (a *attacker) flood(ctx context.Context, domain string, next func(c *client
 	return nil
 }
 
-// hello is the beginning of a session's hello: version, kind, whose incarnation, and whom it is for.
+// hello is the beginning of a session's hello: version, kind, the sender's incarnation, and the receiver's.
 func (a *attacker) hello(from uint64, step byte, body int) []byte {
 	b := []byte{byte(a.version), 1}
 	b = binary.BigEndian.AppendUint64(b, from)
@@ -131,8 +131,8 @@ func (a *attacker) hello(from uint64, step byte, body int) []byte {
 	return append(b, random...)
 }
 
-// strangers are frames for the victim from runtimes that it has never heard of, a new one for each burst, of domains that
-// there are not.
+// strangers sends the victim frames from runtimes that it does not know, a new one for each burst, of domains that do not
+// exist.
 func strangers(ctx context.Context, a *attacker, _ int) error {
 	small := [][]byte{{0}, {byte(a.version), 2}, a.hello(7, 0, 0), a.hello(8, 0, 1), a.hello(9, 3, 100)}
 	return a.flood(ctx, strings.ToLower(rand.Text())+".example", func(_ *client, i int, packet []byte) []byte {
@@ -140,8 +140,8 @@ func strangers(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// hellos are first messages of handshakes, each of which costs the victim some computing; with the victim's cookie as soon
-// as it has asked for one.
+// hellos sends first messages of handshakes, each of which costs the victim some computing; with the victim's cookie as soon as
+// it has asked for one.
 func hellos(ctx context.Context, a *attacker, _ int) error {
 	return a.flood(ctx, a.domain, func(c *client, i int, packet []byte) []byte {
 		hello := a.hello(uint64(i)+1, byte(i%2), 40)
@@ -152,7 +152,7 @@ func hellos(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// answers are responses to the victim's registry that nobody asked for, in its own node's name and in the sender's.
+// answers sends the victim's registry responses to no request, in its own node's name and in the sender's.
 func answers(ctx context.Context, a *attacker, _ int) error {
 	return a.flood(ctx, a.domain, func(c *client, i int, packet []byte) []byte {
 		m := message.Message{ID: message.NumberID(uint64(i)), Type: message.Response, From: c.url.Join("registry"), To: a.victim.Join("registry"),
@@ -164,7 +164,7 @@ func answers(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// products are requests whose lists are small and whose product is not.
+// products sends requests whose lists are small, but multiply to many items.
 func products(ctx context.Context, a *attacker, _ int) error {
 	objects, children := make([]string, 3000), make([]string, 3000)
 	for i := range objects {
@@ -182,7 +182,7 @@ func products(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// reads are small look-ups at the Domain Registry that may have large answers.
+// reads sends small look-ups to the Domain Registry that may have large answers.
 func reads(ctx context.Context, a *attacker, _ int) error {
 	bodies := []any{
 		map[string]any{"resource": "/hyperty-runtime/registration/user/*"},
@@ -196,7 +196,7 @@ func reads(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// entries fill the Domain Registry with large entries, under one fresh key after the other.
+// entries fills the Domain Registry with large entries, under one fresh key after the other.
 func entries(ctx context.Context, a *attacker, _ int) error {
 	padding := strings.Repeat("x", 50<<10)
 	return a.flood(ctx, a.domain, func(c *client, i int, packet []byte) []byte {
@@ -221,7 +221,7 @@ func subscribe(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// garbage is what cannot be read: frames that are cut off, lengths that lie, bytes that are no text.
+// garbage sends what cannot be read: frames that are cut off, wrong lengths, bytes that are not text.
 func garbage(ctx context.Context, a *attacker, _ int) error {
 	return a.flood(ctx, a.domain, func(c *client, i int, packet []byte) []byte {
 		switch i % 4 {
@@ -240,7 +240,7 @@ func garbage(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// newDomains has the victim look up addresses of domains that there are not, by asking it things in their name.
+// newDomains makes the victim look up addresses of domains that do not exist, by requests in their name.
 func newDomains(ctx context.Context, a *attacker, _ int) error {
 	return a.flood(ctx, strings.ToLower(rand.Text())+".example", func(c *client, i int, packet []byte) []byte {
 		packet = wire.AppendData(packet, a.victim, a.hello(uint64(i)+1, 0, 0))

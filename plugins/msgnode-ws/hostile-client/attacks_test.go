@@ -26,7 +26,7 @@ func TestOnlyLoopback(t *testing.T) {
 	}
 }
 
-// Each kind ends when it has to, also where it is refused everything.
+// Each kind ends when it has to, also if the node refuses everything.
 func TestEveryAttackEnds(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// client is a connection to the node, as a runtime with a key of its own that nobody has heard of.
+// client is a connection to the node, as a runtime with a new key.
 type client struct {
 	ws  *websocket.Conn
 	url message.URL
@@ -106,7 +106,7 @@ func (c *client) drain(ctx context.Context) {
 	}
 }
 
-// Of a session's hello: the bytes before its step, the step that brings a cookie and the one that says it back, and the
+// The layout of a session's hello: the bytes before its step, the step that brings a cookie, the step that returns it, and the
 // cookie's size.
 const (
 	helloHead      = 18

@@ -32,7 +32,7 @@ func (c *conn) data(ctx context.Context, out, body []byte) []byte {
 	return out
 }
 
-// carry is what becomes of a payload from peer, besides what is given to others.
+// carry returns the payloads that the stub gets instead of one from peer; it may give others payloads too.
 func (c *conn) carry(ctx context.Context, way *cheat.Way, peer message.URL, p []byte) [][]byte {
 	if !c.r.Now() || c.r.IntN(4) > 0 {
 		return way.Pass(p)

@@ -46,7 +46,7 @@ func hostile(t *testing.T, percent int, node string) (*relay, cheat.Options) {
 	return r, o
 }
 
-// aNode is an honest node that sends whoever has proved itself the packets.
+// aNode is an honest node that sends the packets to each stub that has proved its key.
 func aNode(t *testing.T, packets ...[]byte) (url string) {
 	t.Helper()
 	challenge := wire.NewChallenge(domain)
@@ -142,7 +142,7 @@ func frames(n int) (packets [][]byte) {
 	return append(packets, wire.AppendGrease(nil))
 }
 
-// Whoever is connected through it is connected, and without chances to use it is honest.
+// Stubs connect through it to the node, and with no chance to cheat it is honest.
 func TestHonest(t *testing.T) {
 	sent := frames(50)
 	r, o := hostile(t, 0, aNode(t, sent...))
@@ -161,7 +161,7 @@ func TestHonest(t *testing.T) {
 	}
 }
 
-// With all chances it cheats in every way that needs no second victim, and gives only frames that can be read.
+// With every chance to cheat, it does so in every way that needs no second victim, and sends only frames that can be read.
 func TestCheats(t *testing.T) {
 	r, o := hostile(t, 100, aNode(t, frames(2000)...))
 	stub(t, serve(t, r), func(kind wire.Kind, body []byte) bool {
@@ -195,7 +195,7 @@ func TestCheats(t *testing.T) {
 	}
 }
 
-// An entry is forged in every way; what has no runtime is no entry.
+// An entry is forged in every way; an object without a runtime is not an entry.
 func TestEntries(t *testing.T) {
 	r, _ := hostile(t, 100, "")
 	c := &conn{r: r, runtime: "hyperty-runtime://example.com/me"}

@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What of a session's frames is in clear (core/session/PROTOCOL.md): the head, and the handshake's steps.
+// The parts of a session's frames that are not encrypted (core/session/PROTOCOL.md): the head, and the handshake's steps.
 const (
 	kindHello = 1
 	kindData  = 2
@@ -108,7 +108,7 @@ func (c *conn) beginAs(ctx context.Context, version byte, peer message.URL) {
 }
 
 // takeSham takes a runtime's answer to a sham, and ends the handshake: with a certificate of its own, and with a
-// forged message under the keys that follow from it. It is true where the frame was for a sham.
+// forged message under the keys that follow from it. It returns true if the frame was for a sham.
 func (r *relay) takeSham(ctx context.Context, peer message.URL, frame []byte) bool {
 	if len(frame) <= headSize || frame[1] != kindHello || frame[headSize] != stepSecond {
 		return false

@@ -19,7 +19,7 @@ type relay struct {
 	*cheat.Cheat
 	node       string
 	accomplice message.URL
-	key        ed25519.PrivateKey // its own, which nobody's address is derived from
+	key        ed25519.PrivateKey // its own; no runtime's address is derived from it
 	static     noise.DHKey
 
 	life    context.Context
@@ -92,7 +92,7 @@ func (c *conn) self() message.URL {
 	return c.runtime
 }
 
-// of is the connection of a runtime, nil where it has none.
+// of returns a runtime's connection, or nil.
 func (r *relay) of(runtime message.URL) *conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +101,7 @@ func (r *relay) of(runtime message.URL) *conn {
 
 // give sends a stub a frame as if it came from the runtime peer.
 func (c *conn) give(ctx context.Context, peer message.URL, payload []byte) {
-	_ = c.stub.Write(ctx, websocket.MessageBinary, wire.AppendData(nil, peer, payload)) // it is a chance, no more
+	_ = c.stub.Write(ctx, websocket.MessageBinary, wire.AppendData(nil, peer, payload)) // the attempt may fail
 }
 
 // sham is a handshake that was begun in the name of the runtime lower, with the relay's own keys.

@@ -39,7 +39,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.forget(c)
 }
 
-// up carries what the stub says to the node, and learns who it is.
+// up carries what the stub sends to the node, and learns its runtime.
 func (c *conn) up(ctx context.Context) {
 	for {
 		kind, packet, err := c.stub.Read(ctx)
@@ -79,7 +79,7 @@ func (c *conn) packets(ctx context.Context, packet []byte) (list [][]byte) {
 	for len(packet) > 0 {
 		kind, body, rest, err := wire.Next(packet)
 		if err != nil {
-			return append(list, packet) // let the stub see to it
+			return append(list, packet) // the stub decides about it
 		}
 		packet = rest
 		switch kind {

@@ -72,7 +72,7 @@ func refusals(t *testing.T, s *server.Server, user string) (nc *nats.Conn, refus
 	return nc, func() int { mu.Lock(); defer mu.Unlock(); return count }
 }
 
-// A node does all its work with the permissions that are written down.
+// A node does all its work with the permissions that Permissions names.
 func TestLeastPermissions(t *testing.T) {
 	t.Parallel()
 	s := natsAccount(t)
@@ -89,6 +89,9 @@ func TestLeastPermissions(t *testing.T) {
 	block := bob.allocate(`{"scheme":"comm","value":{"number":3}}`)
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"resources":["%s/registration"]}`, u))
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	eventually(t, "the entry is found", func() bool {
 		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200
@@ -125,8 +128,8 @@ func TestPermissionThatIsMissing(t *testing.T) {
 	}
 }
 
-// Another client of the account, which has not these permissions, cannot read or change the tables, hear or send what
-// nodes say to each other, or have JetStream do it.
+// Another client of the account, without these permissions, can neither read nor change the tables, nor receive or send what
+// nodes send each other, nor make JetStream do any of this.
 func TestOthersOfTheAccount(t *testing.T) {
 	s := natsAccount(t)
 	n := start(t, Options{NATS: as(s, "node"), NATSKey: testSecret})
@@ -176,8 +179,8 @@ func TestOthersOfTheAccount(t *testing.T) {
 	bob.sync()
 }
 
-// A client that may send and hear everything, but has not the domain's secret, ends no connection, forges no message and
-// repeats none: what it sends at the nodes' subjects is dropped.
+// A client that may send and receive everything, but does not have the domain's secret, ends no connection, and forges and
+// repeats no message: what it sends on the nodes' subjects is dropped.
 func TestForgedAtNATS(t *testing.T) {
 	s := natsAccount(t)
 	o := Options{NATS: as(s, "node"), NATSKey: testSecret, Legacy: true}
@@ -243,7 +246,7 @@ func TestForgedAtNATS(t *testing.T) {
 	bob.sync()
 }
 
-// An allocation at one node ends what others heard at another one, before the owner gets the answer that it has the
+// An allocation at one node ends others' subscriptions at another one, before the owner gets the answer that it has the
 // address.
 func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
 	url := cluster(t, t.TempDir(), 0).ClientURL()
@@ -259,8 +262,8 @@ func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
 	}
 }
 
-// Another node that hears of an allocation ends what others heard there, without having heard of it by its copy of the
-// state, which may be behind.
+// A node that another one tells of an allocation ends others' subscriptions, even if its copy of the state, which may be
+// behind, does not have the allocation yet.
 func TestOthersAreToldOfAllocations(t *testing.T) {
 	url := cluster(t, t.TempDir(), 0).ClientURL()
 	one, two := start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true}), start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true})
@@ -309,7 +312,8 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	}
 }
 
-// A runtime that connects where the copy of the state is behind gets what it has as soon as the copy knows.
+// A runtime that connects to a node whose copy of the state is behind gets its addresses and subscriptions as soon as the copy
+// has them.
 func TestStateThatComesAfterItsRuntime(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)

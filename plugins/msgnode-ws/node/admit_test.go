@@ -26,7 +26,7 @@ func (r *running) tryJoin(t testing.TB, of string, n int, token string) (*client
 	return r.tryGreetIn(t, dial(t, r.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}), of, n, token)
 }
 
-// refusedBy checks a refusal that says which rule refused, and that it is not worth trying again at once.
+// refusedBy checks that a refusal names its rule, and says that it is not worth trying again at once.
 func refusedBy(t *testing.T, refused *wire.Refused, words ...string) {
 	t.Helper()
 	if refused == nil {
@@ -214,7 +214,7 @@ func TestVisitors(t *testing.T) {
 	}
 }
 
-// A visitor with a token is more than a visitor; one with a bad token is one all the same.
+// A visitor with a token has more rights than a visitor; with a bad token it is still a visitor.
 func TestVisitorsWithTokens(t *testing.T) {
 	o := Options{Data: t.TempDir(), Domain: domain, Admit: Admit{Members: Invited}}
 	n := start(t, o)
@@ -237,8 +237,8 @@ func TestAdmissionIsChecked(t *testing.T) {
 	}
 }
 
-// Nodes of a domain that share a key take the same tokens, and count its uses together. A node that has only the
-// public key takes them, and makes none.
+// Nodes of a domain that share a key take the same tokens, and count a token's uses together. A node that has only the public
+// key takes them, and makes none.
 func TestTokensInACluster(t *testing.T) {
 	nats := cluster(t, t.TempDir(), 0)
 	key := filepath.Join(t.TempDir(), "key.pem")

@@ -34,7 +34,7 @@ func spent(f func()) uint64 {
 	return sample[0].Value.Uint64() - before
 }
 
-// still is the functions of a node whose state is in memory alone and cannot be written, and a connection of the dialect.
+// still makes a node whose state is in memory alone and cannot be written, and a connection of the dialect.
 func still(d conn.Dialect) (*Node, *routing.Client) {
 	o := Options{Domain: domain, Data: "none", Limits: Limits{Requests: 1 << 28}}.withDefaults()
 	n := &Node{opts: o, rates: rates.New(o.Limits), state: state.InMemory(domain)}
@@ -49,22 +49,22 @@ func still(d conn.Dialect) (*Node, *routing.Client) {
 	return n, routing.NewClient(c, rates.NewSpending(context.Background(), n.rates, quota.Source{}, c.ID), nil)
 }
 
-// fault has nothing written.
+// fault lets nothing be written.
 type fault struct{}
 
 func (fault) Fault() string { return "the test writes nothing" }
 
-// noRouter is a router of a node that has no others, which is asked for nothing else.
+// noRouter is the router of a node that has no other nodes; nothing else is asked of it.
 type noRouter struct{ subscriptions.Router }
 
 func (noRouter) Cluster() bool                                       { return false }
 func (noRouter) Unwant(*routing.Client, message.URL, routing.Reason) {}
 
-// perByte is how many bytes of memory a byte of a request may cost at the most, for all the time that it is worked on,
-// besides a fixed amount. Lists of very short strings cost most.
+// perByte is how many bytes of memory a byte of a request may cost at most, while the node works on it, besides a fixed amount.
+// Lists of very short strings cost most.
 const perByte, fixed = 200, 8 << 20
 
-// readAll has every function of the node read a body, as far as that writes nothing.
+// readAll makes every function of the node read a body, as far as that writes nothing.
 func readAll(n *Node, c *routing.Client, body []byte) {
 	for _, kind := range []message.Type{message.Create, message.Read, message.Update, message.Delete, message.Subscribe, message.Unsubscribe} {
 		m := message.Message{ID: message.NumberID(1), Type: kind, From: c.Runtime(), To: manager, Body: body}
@@ -109,7 +109,7 @@ func TestRequestsAreBounded(t *testing.T) {
 			}
 		})
 	}
-	// A message to many is as many messages.
+	// A message to several addresses counts as several messages.
 	to := `{"id":1,"type":"create","from":"runtime://example.com/a","to":` + list("hyperty://example.com/%d", refjson.MaxRecipients) + `,"body":{"value":"%s"}}`
 	if _, err := refjson.Parse(fmt.Appendf(nil, to, strings.Repeat("x", 20_000))); err != nil {
 		t.Errorf("20 kB to %d: %v", refjson.MaxRecipients, err)
@@ -127,7 +127,7 @@ func members(count int) string {
 	return b.String() + `"x":1`
 }
 
-// One request as a user sees it: it is refused, and the node lives on.
+// One request as a user sees it: it is refused, and the node goes on.
 func TestProductOfListsIsRefused(t *testing.T) {
 	n := start(t, Options{})
 	alice := n.join(t, 1)

@@ -47,7 +47,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 	one, two := start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times}), start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times})
 	alice, bob := one.join(t, 1), two.join(t, 2)
 
-	// A wished identifier is granted once, wherever it is wished.
+	// A wished identifier is granted once, at whatever node it is wished for.
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	if code, text := alice.ask(message.Create, allocator, `{"value":{"identifier":"bob"}}`); code != 409 {
 		t.Errorf("bob's name, for alice: %d %s", code, text)
@@ -55,6 +55,9 @@ func TestNodesAtOneCluster(t *testing.T) {
 	// What is registered at one node is found at the other, and a change of status is published at both.
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/registration","%s/changes"]}`, u, u))
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	eventually(t, "the entry is found at the other node", func() bool {
 		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200
@@ -66,7 +69,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 	bob.must(message.Update, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 	alice.message() // live again
 
-	// Messages, publications and Data cross; in order, and with an answer where nobody is.
+	// Messages, publications and Data cross, in order; a message without a receiver is answered.
 	for i := range 20 {
 		alice.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Create, From: alice.runtime, To: u})
 		bob.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: u, To: u.Join("changes")})
@@ -98,7 +101,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 	if code, reason := alice.closed(); code != conn.CodeReplaced {
 		t.Errorf("the older connection: %d %s", code, reason)
 	}
-	time.Sleep(2 * times.Grace) // the first node must not take what is connected elsewhere for gone
+	time.Sleep(2 * times.Grace) // the first node must not end what is connected to the other one
 	bob.send(message.Message{ID: message.NumberID(1), Type: message.Update, From: u, To: u.Join("changes")})
 	if m := again.message(); m.From != u {
 		t.Errorf("after the change of node: %+v", m)
@@ -144,7 +147,7 @@ func TestClusterGoesAndComes(t *testing.T) {
 }
 
 // Data between runtimes at two nodes: what a stranger sends is bounded, and an answer that came from the other node lets the
-// one who was answered go on.
+// sender go on.
 func TestAnswersFromAnotherNode(t *testing.T) {
 	o := Options{NATSKey: testSecret, NATS: cluster(t, t.TempDir(), 0).ClientURL()}
 	one, two := start(t, o), start(t, o)

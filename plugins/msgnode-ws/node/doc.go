@@ -3,8 +3,8 @@
 //
 // It implements these parts of the specification: routing between runtimes, address allocation, the subscription
 // manager and the Domain Registry (all reached by messages), and the two JSON dialects of the reference stubs. Its own
-// dialect, protofly.v1, is described in ../wire/PROTOCOL.md. [New] starts a node, [Node.Serve] runs it, and the binary
-// cmd/msgnode is nothing but a command line around them.
+// dialect, protofly.v1, is described in ../wire/PROTOCOL.md. [New] starts a node, [Node.Serve] runs it, and
+// cmd/msgnode is a command line around them.
 //
 // # How it is built
 //
@@ -50,7 +50,7 @@
 //	trace          what crosses the node, for whoever asks
 //	quota          network addresses, the count of connections, token buckets, turns
 //	outbox         what waits to be written to one connection
-//	peers          whom one connection speaks with, what it may send them, what it has asked
+//	peers          the peers of one connection, what it may send them, what it has asked
 //	refjson        the reference's JSON, read
 //	admission      who may use the node: rules, tokens, keys
 //	backbone       NATS: the server or the cluster, subjects, interests, the seal of what nodes send each other

@@ -11,12 +11,13 @@ import (
 
 const rEve = "runtime://example.com/r-eve"
 
-// subscribeAs is eve's request to listen at addresses, which nobody has yet.
+// subscribeAs is eve's request to listen at addresses that nobody has yet.
 func subscribeAs(runtime string, addresses ...message.URL) string {
 	return fmt.Sprintf(`{"id":2,"type":"subscribe","from":"%s/sm","to":"%s","body":{"resources":%s}}`, runtime, manager, message.Encode(addresses))
 }
 
-// overheard checks that what is sent to an address reaches its owner and not eve, who hears the next message that is hers.
+// overheard checks that a message to an address reaches its owner and not eve; the next message that eve gets is one of her
+// own.
 func overheard(t *testing.T, sender, owner *client, eve *js, to message.URL) {
 	t.Helper()
 	sender.send(message.Message{ID: message.NumberID(77), Type: message.Create, From: sender.runtime, To: to, Body: []byte(`{"value":"secret"}`)})
@@ -29,8 +30,8 @@ func overheard(t *testing.T, sender, owner *client, eve *js, to message.URL) {
 	}
 }
 
-// Whoever has listened at an address before it was allocated hears nothing of what is then sent to its owner: neither by
-// a subscription nor by having sent from it, neither at once nor after a new connection.
+// A runtime that listened at an address before it was allocated gets nothing of what is then sent to its owner: neither by a
+// subscription nor by having sent from it, neither at once nor after a new connection.
 func TestAllocationEndsOthersSubscriptions(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -68,7 +69,7 @@ func TestAllocationEndsOthersSubscriptions(t *testing.T) {
 	n = start(t, Options{Legacy: true, Data: data})
 	eve, alice, bob = n.plain(t, rEve), n.join(t, 1), n.join(t, 2)
 	check()
-	// Freed and taken by eve, it is hers alone.
+	// When the address is freed and eve takes it, it is hers alone.
 	bob.must(message.Delete, allocator, free(bobs))
 	eve.ask(200, fmt.Sprintf(`{"id":4,"type":"create","from":"%s/sm","to":"%s","body":%s}`, rEve, allocator, wish(bobs)))
 	alice.send(message.Message{ID: message.NumberID(5), Type: message.Create, From: alice.runtime, To: bobs})
@@ -78,7 +79,7 @@ func TestAllocationEndsOthersSubscriptions(t *testing.T) {
 	bob.sync()
 }
 
-// A runtime of protofly.v1 listens at addresses of the domain only where they are its own. The JSON dialects' runtimes
+// A runtime of protofly.v1 listens at addresses of the domain only where they are its own. Runtimes of the JSON dialects may
 // make addresses up and listen at them, as long as nobody has them.
 func TestSubscriptionsToWhatNobodyHas(t *testing.T) {
 	n := start(t, Options{Legacy: true})

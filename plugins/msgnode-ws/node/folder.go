@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/internal/folderlock"
 )
 
-// lockFolder makes the data folder, if it is not there, and takes it for this node alone: two embedded servers would destroy
-// each other's files.
+// lockFolder makes the data folder, if it does not exist, and locks it for this node: two embedded servers would destroy each
+// other's files.
 func lockFolder(folder string) (release func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("message node: data folder: %w", err)

@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// One data folder is one node's: a second one gets an error and changes nothing, and the folder is free again as soon as the
-// first one has closed.
+// A data folder belongs to one node: a second node gets an error and changes nothing, and the folder is free again as soon as
+// the first node has closed.
 func TestDataFolderIsOneNodes(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -24,7 +24,7 @@ func TestAllocation(t *testing.T) {
 	if again := alice.allocate(`{"value":{"identifier":"alice"}}`); again[0] != "hyperty://example.com/alice" {
 		t.Fatal(again)
 	}
-	alice.allocate(`{"value":{"identifier":"alice"}}`) // hers already
+	alice.allocate(`{"value":{"identifier":"alice"}}`) // it is hers already
 	for body, want := range map[string]int{
 		`{"value":{"identifier":"alice"}}`:              409,
 		`{"value":{"identifier":"Bob"}}`:                400,
@@ -96,7 +96,7 @@ func TestSubscriptions(t *testing.T) {
 	if m := alice.message(); m.Type != message.Subscribe {
 		t.Errorf("got %+v", m)
 	}
-	// Own addresses are a runtime's alone.
+	// Addresses under a runtime's URL are its own alone.
 	for _, u := range []message.URL{alice.runtime, alice.runtime.Join("registry", "changes"), object, object.Join("subscription"), manager, lookups} {
 		if code, text := bob.ask(message.Subscribe, manager, fmt.Sprintf(`{"resources":["%s"]}`, u)); code != 403 {
 			t.Errorf("subscribe %s: %d %s", u, code, text)
@@ -187,7 +187,7 @@ func TestDomainRegistry(t *testing.T) {
 	if code, _ := alice.ask(message.Read, "global://registry", `{"resource":"hyperty://example.com/bob"}`); code != 200 {
 		t.Error("global://registry:", code)
 	}
-	// Entries are their runtime's.
+	// Only its own runtime changes an entry.
 	for name, body := range map[string]string{
 		"another's URL":     entryOf(alice.runtime, u, ""),
 		"nobody's URL":      entryOf(alice.runtime, "hyperty://example.com/free", ""),
@@ -264,13 +264,16 @@ func TestExpiry(t *testing.T) {
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	alice.must(message.Subscribe, manager, `{"subscribe":["hyperty://example.com/bob/registration"]}`)
 	bob.must(message.Create, lookups, strings.Replace(entryOf(bob.runtime, u, ""), "3600", "1", 1))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Disconnected) {
 		t.Errorf("notice %+v", notice)
 	}
 	if code, _ := alice.ask(message.Read, lookups, `{"resource":"hyperty://example.com/bob"}`); code != 408 {
 		t.Error(code)
 	}
-	// A runtime that has lost its connection is listed as disconnected, however new its entry is; as live again once it is back.
+	// A runtime that has lost its connection is listed as disconnected, however new its entry is, and as live once it is back.
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
 	alice.message() // live again
 	bob.ws.CloseNow()

@@ -58,7 +58,7 @@ func TestPlainStub(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	alice.ask(200, `{"id":5,"type":"delete","from":"runtime://example.com/r-alice/address-allocation","to":"domain://msg-node.example.com/address-allocation","body":{"childrenResources":[["k"]]}}`)
-	// A runtime's hyperty that has sent is learned, so that the answer finds it.
+	// The address of a hyperty that has sent is learned, so that the answer finds it.
 	alice.send(`{"id":12,"type":"create","from":"hyperty://example.com/a1","to":"runtime://example.com/r-bob/sm","body":{}}`)
 	bob.message()
 	bob.send(`{"id":12,"type":"response","from":"runtime://example.com/r-bob/sm","to":"hyperty://example.com/a1","body":{"code":200}}`)
@@ -136,7 +136,7 @@ func TestBothDialectsTogether(t *testing.T) {
 	if m := alice.message(); m.Type != message.Response {
 		t.Errorf("%+v", m)
 	}
-	// An address that belongs to a key is not for a runtime that cannot prove the key.
+	// A runtime that cannot prove a key gets no address that is derived from one.
 	eve := n.session(t)
 	eve.ask(403, fmt.Sprintf(`{"id":1,"type":"open","from":"%s","to":"mn:/session"}`, alice.runtime))
 	bob.ask(403, fmt.Sprintf(`{"id":1,"type":"create","from":"%s/sm","to":"%s/sm"}`, alice.runtime, rBob))
@@ -171,7 +171,8 @@ func TestMalformedJSON(t *testing.T) {
 	}
 }
 
-// A packet that is no text ends the connection of a reference stub once it is longer than a message: the rest is not waited for.
+// A packet that is not text ends the connection of a reference stub once it is longer than a message: the node does not wait
+// for the rest.
 func TestLongBinaryPacketEndsAPlainConnection(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true})
@@ -184,8 +185,8 @@ func TestLongBinaryPacketEndsAPlainConnection(t *testing.T) {
 	eventually(t, "the connection has ended", func() bool { return n.conns.Len() == 0 })
 }
 
-// Long texts are read in turn, so that many connections with such leave a processor for what is only passed on; short ones, and
-// what others send, do not wait for that.
+// Long texts are parsed one at a time, so that a processor is left for what is only passed on, however many connections send
+// them; short texts, and what others send, do not wait for that.
 func TestLongTextsHaveTurns(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true})

@@ -22,7 +22,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// everyAddress has loopback counted like any other address: tests attack from 127.0.0.1 and are honest at 127.0.0.2.
+// everyAddress makes the node count loopback addresses like others: tests attack from 127.0.0.1 and are honest at 127.0.0.2.
 var everyAddress = []netip.Prefix{}
 
 // at is a client of HTTP and WebSockets at another address of this machine.
@@ -85,7 +85,7 @@ func TestSilentConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// One address has so many connections and no more; the others are refused with the time to come again.
+// One address may have so many connections; further ones are refused with the time to come again.
 func TestConnectionsOfOneAddress(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{PerAddress: 3}})
 	alice := n.join(t, 1)
@@ -123,7 +123,7 @@ func TestConnectionsBehindAProxy(t *testing.T) {
 	n.greet(t, dial(t, n.url+wire.Path, from("192.0.2.2")), 2, "")
 }
 
-// Whatever a connection waits with, it does not wait for ever.
+// At whatever step a connection stays silent, it is closed after a time.
 func TestConnectionsThatWaitAreClosed(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true, Times: Times{Handshake: 500 * time.Millisecond}})
@@ -214,7 +214,7 @@ func TestHandshakesOfOneAddress(t *testing.T) {
 	n.joinAt(t, "127.0.0.2", 1)
 }
 
-// Keys cost nothing: an address brings so many new ones in an hour. Known runtimes come and go as they like.
+// Keys cost nothing, so an address may bring a limited number of new ones in an hour. Known runtimes come and go as they like.
 func TestNewcomersOfOneAddress(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 2}})
 	alice := n.join(t, 1)
@@ -228,7 +228,8 @@ func TestNewcomersOfOneAddress(t *testing.T) {
 	n.join(t, 1)
 }
 
-// A source that goes on making keys is refused before its proof is verified; others of the address come in again soon.
+// A source that goes on making keys is refused before its proof is verified; other runtimes of the address are admitted again
+// soon.
 func TestRefusedNewcomersCost(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1, Handshakes: 1}})
@@ -255,8 +256,8 @@ func TestRefusedNewcomersCost(t *testing.T) {
 	})
 }
 
-// Newcomers that are refused cost their address connections, and not the requests of those who are connected: they may be
-// neighbours behind one router.
+// Newcomers that are refused count against the connections of their address, and not against the requests of runtimes that are
+// connected: those may be neighbours behind one router.
 func TestRefusedNewcomersHarmNoNeighbours(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1}})
 	alice := n.join(t, 1)

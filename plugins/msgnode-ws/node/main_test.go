@@ -82,7 +82,7 @@ func start(t testing.TB, o Options) *running {
 	return r
 }
 
-// bucket is where the state has a table, for what another node would write there.
+// bucket is the bucket of a table of the state, for what another node would write there.
 func (r *running) bucket(t testing.TB, name string) jetstream.KeyValue {
 	t.Helper()
 	kv, err := r.nats.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, state.BucketOptions(r.opts.Replicas, 0))

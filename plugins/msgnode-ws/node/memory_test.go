@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Whatever ends connections, and in which order, what was kept for them is given back: once.
+// Whatever ends connections, in whatever order, the memory that was counted for them is given back once.
 func TestAllMemoryComesBack(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true, Limits: Limits{Queue: 2 << 20, Memory: 6 << 20}})

@@ -35,7 +35,7 @@ const Version = "1.0.0"
 type Node struct {
 	opts   Options
 	number string // of this process, in subjects
-	unlock func() // the data folder; nil: there is none
+	unlock func() // unlocks the data folder; nil: there is none
 
 	rates    *rates.Rates
 	listener *web.Listener
@@ -118,7 +118,7 @@ func (n *Node) listen() (err error) {
 	return nil
 }
 
-// openRouter starts NATS, and what joins connections with it.
+// openRouter starts NATS, and the router that joins connections with it.
 func (n *Node) openRouter() (err error) {
 	o := &n.opts
 	n.conns = conn.NewSet(n.ctx, conn.Options{Node: n.number, Queue: o.Limits.Queue, Memory: o.Limits.Memory, Write: o.Times.Write, Ping: o.Times.Ping, Trace: o.Trace, Log: o.Log})
@@ -128,13 +128,8 @@ func (n *Node) openRouter() (err error) {
 			return err
 		}
 	}
-	var router atomic.Pointer[routing.Router] // NATS may drop messages while the router is being made: nobody waits for them yet
-	lost := func(subject string) {
-		if r := router.Load(); r != nil {
-			r.Overrun(subject)
-		}
-	}
-	if n.nats, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: lost}); err != nil {
+	var losses losses
+	if n.nats, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: losses.lost}); err != nil {
 		return err
 	}
 	n.router, err = routing.New(routing.Options{Domain: o.Domain, Node: n.number, Cluster: o.NATS != "", NATS: n.nats, Seal: seal, Conns: n.conns, Places: n.listener,
@@ -142,12 +137,28 @@ func (n *Node) openRouter() (err error) {
 	if err != nil {
 		return fmt.Errorf("message node: %w", err)
 	}
-	router.Store(n.router)
+	losses.tell(n.router)
 	return nil
 }
 
-// openState opens the tables and makes the functions that work on them. It brings what an earlier version wrote into today's form,
-// and bounds what comes after.
+// losses tells the router what NATS had to drop. NATS may drop messages while the router is being made: nobody waits for
+// them yet.
+type losses struct {
+	router atomic.Pointer[routing.Router]
+}
+
+// tell has the router told of all that is lost from now on.
+func (l *losses) tell(r *routing.Router) { l.router.Store(r) }
+
+// lost is called when NATS had to drop messages that came on a subject, in a goroutine of NATS's.
+func (l *losses) lost(subject string) {
+	if r := l.router.Load(); r != nil {
+		r.Overrun(subject)
+	}
+}
+
+// openState opens the tables and makes the functions that work on them. It converts what an earlier version wrote, and then
+// sets the state's bounds.
 func (n *Node) openState(ctx context.Context, policy *admission.Policy) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -162,7 +173,7 @@ func (n *Node) openState(ctx context.Context, policy *admission.Policy) (err err
 	if err := n.parts.allocation.Upgrade(ctx); err != nil {
 		return err
 	}
-	n.state.Bound() // only now: what was there before there was a bound is not refused
+	n.state.Bound() // only now: rows from before there were bounds are not refused
 	return nil
 }
 

@@ -112,7 +112,8 @@ func TestForgedFrom(t *testing.T) {
 			t.Errorf("from %s: %d %s", from, code, text)
 		}
 	}
-	// An address of another domain may ask the node, for its own runtime's rights, and send to nobody else.
+	// A message from an address of another domain may ask the node, with the rights of its connection's runtime, and reaches
+	// nobody else.
 	foreign := message.URL("hyperty://other.org/x")
 	if code, text := alice.askFrom(foreign, message.Read, lookups, `{"resource":"hyperty://example.com/none"}`); code != 404 {
 		t.Errorf("a look-up from another domain: %d %s", code, text)
@@ -164,7 +165,7 @@ func TestHandshakeRefusals(t *testing.T) {
 	if kind, _ := silent.frame(); kind != wire.KindChallenge {
 		t.Fatalf("got frame %d", kind)
 	}
-	silent.closed() // in the handshake's time
+	silent.closed() // within Times.Handshake
 	for path, want := range map[string]int{wire.Path: 400, "/ws": 403, "/stub/connect?runtimeURL=runtime://example.com/x": 403, "/nothing": 404} {
 		r, err := http.Get("http://" + n.Addr().String() + path)
 		if err != nil {
@@ -235,7 +236,7 @@ func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 	eventually(t, "the slow one is closed", func() bool { return n.conns.Len() == 2 })
 }
 
-// Messages are not dropped without a word: a subscriber that does not keep up is closed.
+// Messages are not dropped unnoticed: the node closes the connection of a subscriber that does not keep up.
 func TestSlowSubscriberIsClosed(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20}})
 	alice, slow := n.join(t, 1), n.join(t, 2)
@@ -251,7 +252,7 @@ func TestSlowSubscriberIsClosed(t *testing.T) {
 	}
 }
 
-// Messages that nobody asked for do not have their receiver's connection closed.
+// Messages that nobody asked for do not cause their receiver's connection to be closed.
 func TestFloodOfMessages(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: time.Minute}})
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
@@ -358,7 +359,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// A connection that has nothing to say has no writer; it gets one again when there is something.
+// An idle connection has no writer; it gets one again when there is something to write.
 func TestIdleConnectionHasNoWriter(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{})

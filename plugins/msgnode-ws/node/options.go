@@ -28,7 +28,7 @@ const (
 	Path        = wire.Path        // of its URL
 )
 
-// MaxEntry is the most that [Limits.Entry] may be, in bytes.
+// MaxEntry is the largest value of [Limits.Entry], in bytes.
 const MaxEntry = table.MaxRow
 
 // Options are what an operator decides about a node. Domain and Data (or NATS) must be set; the zero value of
@@ -41,8 +41,8 @@ type Options struct {
 	// NATS is the URL of an external NATS cluster with JetStream, which then holds the state instead of Data. Nodes of
 	// one domain at one cluster are one Message Node.
 	NATS string
-	// NATSKey is what the nodes of the domain share, 32 random bytes or more: by it they know each other's messages
-	// at NATS. It must be set where NATS is.
+	// NATSKey is the secret that the nodes of the domain share, 32 random bytes or more: it authenticates their messages at
+	// NATS. It must be set if NATS is.
 	NATSKey []byte
 	// NATSCredentials is the file with the node's NATS user (JWT and key), where NATS asks for one.
 	NATSCredentials string
@@ -50,18 +50,18 @@ type Options struct {
 	Replicas int
 
 	TLS *tls.Config // nil: plain, which is allowed on loopback only
-	// Insecure allows plain on every address: for a node behind a proxy that ends TLS.
+	// Insecure allows plain connections on every address: for a node behind a proxy that ends TLS.
 	Insecure bool
 	// PublicURL is the WebSocket URL under which stubs reach the node, for its descriptor; default: the one that the
 	// descriptor was asked at.
 	PublicURL string
-	// Legacy allows the reference implementation's two JSON dialects. They prove nothing of who connects.
+	// Legacy allows the reference implementation's two JSON dialects. They do not prove who connects.
 	Legacy bool
 	// Origins are the host patterns of web pages that may open a connection, besides the node's own.
 	Origins []string
 
 	// Proxies are the networks of the proxies before the node: for their connections the last address in X-Forwarded-For
-	// that is not a proxy's counts. Where Insecure is set and Proxies is not, nothing is counted by address.
+	// that is not a proxy's counts. If Insecure is set and Proxies is not, nothing is counted by address.
 	Proxies []netip.Prefix
 	// Exempt are the networks whose connections are not counted by address; nil: loopback.
 	Exempt []netip.Prefix
@@ -150,7 +150,7 @@ func (o Options) Check() error {
 	return errors.Join(errs...)
 }
 
-// sources are the addresses that stand for one stranger each.
+// sources says which addresses stand for one stranger each.
 func (o Options) sources() quota.Sources {
 	s := quota.Sources{Proxies: o.Proxies, Exempt: o.Exempt, Off: o.Insecure && len(o.Proxies) == 0}
 	if s.Exempt == nil {
@@ -159,7 +159,7 @@ func (o Options) sources() quota.Sources {
 	return s
 }
 
-// admissionKey is where the key is that tokens are signed with.
+// admissionKey is the file of the key that tokens are signed with.
 func (o Options) admissionKey() admission.KeyFile {
 	if o.Admit.Key != "" || o.Data == "" {
 		return admission.KeyFile{Name: o.Admit.Key}
@@ -175,8 +175,8 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// Invite makes the text of a token for the node that o describes. ID is chosen where it is empty. It works while the node
-// runs; the nodes of a domain that have the same key all take the token.
+// Invite makes the text of a token for the node that o describes. If ID is empty, Invite chooses one. It works while the node
+// runs; all nodes of the domain that have the same key take the token.
 func Invite(o Options, t Token) (text string, made Token, err error) {
 	return admission.Invite(o.Domain, o.admissionKey(), t)
 }

@@ -27,7 +27,7 @@ func replicated(t *testing.T) []*server.Server {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // all of them are open until all are chosen
+		defer l.Close() // all stay open until all ports are chosen
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 		routes[i] = &url.URL{Scheme: "nats", Host: l.Addr().String()}
 		l.Close()
@@ -60,8 +60,8 @@ func replicated(t *testing.T) []*server.Server {
 	return servers
 }
 
-// Two nodes at a cluster of three servers are asked for the same addresses at once, by wishes and, for what blocks gave
-// away, by wishes for it: each address has one owner, and both nodes say the same one.
+// Two nodes at a cluster of three servers are asked for the same addresses at once, and for addresses of blocks: each address
+// has one owner, and both nodes name the same one.
 func TestOneOwnerInACluster(t *testing.T) {
 	t.Parallel()
 	servers := replicated(t)
@@ -125,7 +125,7 @@ func TestOneOwnerInACluster(t *testing.T) {
 		}
 	}
 
-	// Freed at one node, it can be had at the other, once.
+	// An address that is freed at one node can be wished for at the other, once.
 	eventually(t, "freed", func() bool { code, _ := clients[0].ask(message.Delete, allocator, free(blocks[0])); return code == 200 })
 	again := 0
 	for _, c := range clients[1:] {
@@ -148,7 +148,7 @@ func wish(u message.URL) string {
 
 func free(u message.URL) string { return fmt.Sprintf(`{"childrenResources":["%s"]}`, u) }
 
-// What a block gave away nobody can wish for, and what was wished for nobody can wish for again, in any dialect.
+// Nobody can wish for an address of a block or one that another runtime has wished for, in any dialect.
 func TestOneOwnerInEveryDialect(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -188,7 +188,7 @@ func TestOneOwnerInEveryDialect(t *testing.T) {
 			eve.ask(409, request(rEve, wish(u)))
 			eve.ask(403, strings.Replace(request(rEve, free(u)), `"create"`, `"delete"`, 1))
 		}
-		alice.allocate(wish(hers[0])) // her own may be wished for, and counts once
+		alice.allocate(wish(hers[0])) // she may wish for her own address, which counts once
 		alice.must(message.Delete, allocator, free(hers[0]))
 		bob.ask(200, request(rBob, wish(hers[0])))
 		if code, _ := alice.ask(message.Create, allocator, wish(hers[0])); code != 409 {
@@ -222,7 +222,7 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 		}
 	}
 	n.stop()
-	for _, limits := range []Limits{{State: 1, RuntimeState: 1, Rows: 1}, {}} { // what was there is not refused
+	for _, limits := range []Limits{{State: 1, RuntimeState: 1, Rows: 1}, {}} { // rows that exist already are not refused
 		n = start(t, Options{Data: data, Limits: limits})
 		if n.state.Owner(block[0]) != alice || n.state.Owner(block[1]) != alice || n.state.Owner("hyperty://example.com/eve") != eve {
 			t.Errorf("owners: %s %s %s", n.state.Owner(block[0]), n.state.Owner(block[1]), n.state.Owner("hyperty://example.com/eve"))
@@ -239,7 +239,7 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
-// A runtime that stays away loses its blocks in the end, one that is there keeps them, and wished addresses stay.
+// A runtime that stays away loses its blocks in the end, a connected one keeps them, and wished addresses stay.
 func TestAllocationsExpire(t *testing.T) {
 	n := start(t, Options{Times: Times{Sweep: 20 * time.Millisecond, Retention: 48 * time.Hour}})
 	alice := n.join(t, 1)

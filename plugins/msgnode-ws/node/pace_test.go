@@ -13,14 +13,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What an address gets, as package rates says: times of what it may ask for in a second, and the part of a second's worth that it
-// gets without a pause; and what texts that are no messages and handshakes cost.
+// The numbers of package rates for one address: its rate, as a multiple of what it may ask for in a second; which part of a
+// second's worth it gets without a pause; and the prices of handshakes and of texts that are not messages.
 const (
 	paceRate, paceBurst        = 4, 16
 	strikeCost, handshakePrice = 5, 25
 )
 
-// A runtime that a stranger floods hears from the node as much as one address gets, from the first moment on.
+// A runtime that a stranger floods through the node gets no more than one address may send, from the first moment on.
 func TestFloodBeginsSlowly(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Exempt: everyAddress})
@@ -58,7 +58,7 @@ func TestFloodBeginsSlowly(t *testing.T) {
 	}
 }
 
-// So do texts that are no messages, and handshakes.
+// The same holds for texts that are not messages, and for handshakes.
 func TestOtherFloodsBeginSlowly(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewTLSServer(nil)
@@ -76,7 +76,7 @@ func TestOtherFloodsBeginSlowly(t *testing.T) {
 	began := time.Now()
 	go func() {
 		for range texts {
-			_ = j.ws.Write(t.Context(), websocket.MessageText, []byte("[]")) // what does not come is missed below
+			_ = j.ws.Write(t.Context(), websocket.MessageText, []byte("[]")) // a text that does not arrive is missed below
 		}
 	}()
 	for range texts {

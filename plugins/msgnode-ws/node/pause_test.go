@@ -83,8 +83,8 @@ func freezing(t *testing.T, server string) (at string, freeze func()) {
 	return l.Addr().String(), func() { frozen.Store(true) }
 }
 
-// Whoever asks for what the servers of the state have to be asked about does not keep others' requests from being computed
-// while they do not answer.
+// A request for which the servers of the state have to be asked does not keep others' requests from being computed while the
+// servers do not answer.
 func TestNobodyWaitsForServersInATurn(t *testing.T) {
 	t.Parallel()
 	at, freeze := freezing(t, strings.TrimPrefix(cluster(t, t.TempDir(), 0).ClientURL(), "nats://"))

@@ -43,7 +43,7 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 	}
 }
 
-// A request pays for every row that it writes: blocks of addresses cost as many.
+// A request pays for every row that it writes: a block of addresses pays for each of them.
 func TestRowsArePaidFor(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Requests: 100, AddressRequests: 100, Writes: 1 << 20}})
 	mallory, alice := n.join(t, 1), n.joinAt(t, "127.0.0.2", 2)
@@ -55,13 +55,13 @@ func TestRowsArePaidFor(t *testing.T) {
 			t.Fatalf("%d %s", code, text)
 		}
 	}
-	if granted == 0 || granted == 10 { // of more than a hundred that cost no more than one address
+	if granted == 0 || granted == 10 { // it would be more than a hundred if a block cost no more than one address
 		t.Errorf("%d blocks at once", granted)
 	}
 	alice.allocate(`{}`)
 }
 
-// That a runtime is there is noted in a state that is full: its addresses are not taken for those of one that stays away.
+// A full state still notes which runtimes are connected, so that their addresses are not freed.
 func TestFullStateKeepsAddresses(t *testing.T) {
 	data := t.TempDir()
 	n := start(t, Options{Data: data})

@@ -47,7 +47,7 @@ func TestRequestsOfOneConnection(t *testing.T) {
 	alice.sync()
 }
 
-// A flood that is refused is read slowly: to refuse it costs little.
+// A flood that is refused is read slowly, so that refusing it costs little.
 func TestFloodsAreReadSlowly(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 10}})
@@ -72,7 +72,7 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 	}
 }
 
-// The same holds for texts that are no messages.
+// The same holds for texts that are not messages.
 func TestFloodsOfTextsAreReadSlowly(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true, Limits: Limits{Requests: 10}})
@@ -140,13 +140,13 @@ func (r *running) connOf(t *testing.T, c *client) *routing.Client {
 	return found
 }
 
-// What one runtime, one address and all together keep is bounded in bytes; what is there is kept alive all the same.
+// What one runtime, one address and all together keep is bounded in bytes; existing entries can always be kept alive.
 func TestStateIsBounded(t *testing.T) {
 	big := strings.Repeat("x", 30<<10)
 	for name, c := range map[string]struct {
 		limits Limits
 		code   int
-		other  int // what a runtime at another address is answered then
+		other  int // the code of the answer to a runtime at another address then
 	}{
 		"runtime": {Limits{RuntimeState: 100 << 10}, 429, 200},
 		"address": {Limits{AddressState: 100 << 10}, 429, 200},
@@ -185,7 +185,7 @@ func TestStateIsBounded(t *testing.T) {
 	}
 }
 
-// A state that is larger than it may be, since its bounds are lower than before, takes what does not make it larger.
+// A state that is larger than it may be, since its bounds were lowered, accepts writes that do not make it larger.
 func TestStateOverItsBoundIsKeptAlive(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -204,7 +204,8 @@ func TestStateOverItsBoundIsKeptAlive(t *testing.T) {
 	}
 }
 
-// What waits for all connections together is bounded: those that do not read, and for which the most waits, are closed.
+// The bytes that wait for all connections together are bounded: connections that do not read, and for which the most waits, are
+// closed.
 func TestMemoryIsBounded(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 8 << 20, Memory: 16 << 20}})
 	alice, bob := n.join(t, 1), n.join(t, 2)
@@ -245,7 +246,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	eventually(t, "nothing is kept for nobody", func() bool { return n.conns.Len() == 0 && n.conns.Memory.Kept() == 0 })
 }
 
-// A runtime that comes with ever new keys and goes leaves nothing behind.
+// A runtime that comes and goes with a new key each time leaves nothing behind.
 func TestNothingIsKeptOfStrangers(t *testing.T) {
 	n := start(t, Options{})
 	for i := range 50 {
@@ -258,7 +259,7 @@ func TestNothingIsKeptOfStrangers(t *testing.T) {
 	}
 }
 
-// The reference's dialects, which prove nothing, have a share of the connections and no more.
+// The reference's dialects, which prove nothing, have a limited share of the connections.
 func TestLegacyConnectionsAreBounded(t *testing.T) {
 	n := start(t, Options{Legacy: true, Limits: Limits{Legacy: 2}})
 	for i := range 2 {
@@ -276,7 +277,7 @@ func TestLegacyConnectionsAreBounded(t *testing.T) {
 	n.join(t, 1)
 }
 
-// Large packets of which the rest never comes: what the node keeps of them is bounded.
+// The memory for large packets whose rest never comes is bounded.
 func TestUnfinishedPacketsAreBounded(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
 	alice, bob := n.join(t, 1), n.join(t, 2)
@@ -303,7 +304,7 @@ func TestUnfinishedPacketsAreBounded(t *testing.T) {
 	}
 }
 
-// A state that is nearly full gives up what is disconnected, first of whoever has the most; what is live stays.
+// A nearly full state removes disconnected entries, first those of the runtime with the most; live ones stay.
 func TestStrangersEntriesMakeRoom(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{State: 400 << 10, AddressState: 350 << 10}, Times: Times{Sweep: 20 * time.Millisecond}})
 	honest, mallory := n.joinAt(t, "127.0.0.2", 1), n.join(t, 2)

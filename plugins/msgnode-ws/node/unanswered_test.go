@@ -30,7 +30,7 @@ func (c *client) data() (from message.URL, payloads []string) {
 	}
 }
 
-// acquaint has two runtimes answer each other so often that each may send the other much from then on.
+// acquaint makes two runtimes answer each other so often that each may send the other much from then on.
 func acquaint(a, b *client) {
 	words := make([][]byte, 16)
 	for range peers.AnsweredFrames / peers.AnswerFrames / len(words) {
@@ -44,8 +44,8 @@ func acquaint(a, b *client) {
 	}
 }
 
-// A runtime that floods another one is not passed on; the flooded runtime stays connected and hears others; an answer
-// lets it go on.
+// The frames of a runtime that floods another one are dropped; the flooded runtime stays connected and gets others' frames;
+// after an answer the first one may send again.
 func TestFloodOfAStranger(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
@@ -92,8 +92,8 @@ func TestFloodOfAStranger(t *testing.T) {
 	}
 }
 
-// However many runtimes send to one that has never sent to them, a bounded number of their frames comes; those that it has
-// sent to are heard.
+// Of the frames of runtimes to which a runtime has never sent, it gets a bounded number, however many they are; those to which
+// it has sent are not held up.
 func TestFloodOfManyStrangers(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)
@@ -121,7 +121,7 @@ func TestFloodOfManyStrangers(t *testing.T) {
 	}
 }
 
-// Messages that are passed on as they are cost their sender something too: a flood of them is refused, and others are not.
+// Messages that the node only passes on cost their sender something too: a flood of them is refused, and other senders are not.
 func TestRoutedMessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 1}})
@@ -148,7 +148,7 @@ func TestRoutedMessagesAreBounded(t *testing.T) {
 	}
 }
 
-// What a stranger may send is counted in payloads: that many of them are in one frame, and small, is no way around the limit.
+// The limit of a stranger counts payloads: many small ones in one frame do not evade it.
 func TestManyPayloadsOfAStranger(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)

@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// bobsFields are what others look for bob by, each as the fields of an entry and the body of a read.
+// bobsFields are the ways to look for bob, each as the fields of an entry and the body of a read.
 var bobsFields = map[string][2]string{
 	"user":     {`"user":"user://example.com/bob"`, `{"resource":"user://example.com/bob"}`},
 	"guid":     {`"guid":"user-guid://bob"`, `{"resource":"user-guid://bob"}`},
@@ -26,8 +26,8 @@ func (c *client) enter(u message.URL, fields string) {
 		u, c.runtime, fields))
 }
 
-// A stranger's entries for somebody else's user, GUID or name keep nobody from being found by it: not with many entries, nor
-// with many keys, nor with large entries, whoever came first.
+// A stranger's entries for somebody else's user, GUID or name do not keep the owner from being found by it: not with many
+// entries, nor with many keys, nor with large entries, whether they come first or not.
 func TestStrangersHideNobody(t *testing.T) {
 	for name, fields := range bobsFields {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func (j *js) text() string {
 	return string(text)
 }
 
-// A connection that sends text which is not UTF-8 is closed with the code for that; no other is.
+// A connection that sends text which is not UTF-8 is closed with the code for that; no other connection is.
 func TestTextIsUTF8(t *testing.T) {
 	n := start(t, Options{Legacy: true})
 	alice, bob := n.plain(t, rAlice), n.session(t)
@@ -50,7 +50,7 @@ func TestTextIsUTF8(t *testing.T) {
 	if _, err := eve.read(); websocket.CloseStatus(err) != websocket.StatusInvalidFramePayloadData {
 		t.Error(err)
 	}
-	// What is cut off, as too long, may end inside of a character; its sender is answered with text.
+	// A text that is cut off since it is too long may end inside a character; the answer to its sender is valid text.
 	alice.send(`{"id":7,"type":"create","from":"runtime://example.com/r-alice/sm","to":"runtime://example.com/r-bob/sm","body":{"value":"` + strings.Repeat("é", message.MaxJSON) + `"}}`)
 	if m := alice.text(); !strings.Contains(m, "413") {
 		t.Error(m)
@@ -61,7 +61,7 @@ func TestTextIsUTF8(t *testing.T) {
 	}
 }
 
-// What came as binary, or from another node, reaches a text connection as text or not at all.
+// What came as binary, or from another node, reaches a text connection as valid text or not at all.
 func TestBinaryBecomesText(t *testing.T) {
 	n := start(t, Options{Legacy: true})
 	alice, bob := n.join(t, 1), n.plain(t, rBob)
@@ -70,7 +70,7 @@ func TestBinaryBecomesText(t *testing.T) {
 	if m := alice.message(); m.Type != message.Response || !strings.Contains(string(m.Body), "400") {
 		t.Errorf("%+v", m)
 	}
-	// IDs are texts of the sender's, too, and are written as they are.
+	// IDs are the sender's text too, and are written unchanged.
 	for _, id := range []string{`"a` + "\xff" + `"`, `"1","to":"hyperty://example.com/eve","x":""`, `"\"`, "Infinity", "0x10"} {
 		body := append([]byte{2<<3 | 2, byte(len(id))}, id...)
 		m := message.Message{Type: message.Create, From: alice.runtime, To: rBob + "/sm"}

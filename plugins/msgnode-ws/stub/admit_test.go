@@ -16,8 +16,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A node that admits invited runtimes only: without a token the refusal says what to do, and is not asked for again and
-// again; with one that the operator makes while the node runs, the runtime is in.
+// A node that admits only invited runtimes: without a token the refusal says what to do, and the stub does not try again and
+// again; with a token that the operator makes while the node runs, the runtime is admitted.
 func TestInvited(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -54,7 +54,7 @@ func TestInvited(t *testing.T) {
 	bob.want("created", "in-progress", "failed: handshake with "+n.url+": the node refused (403): not admitted (admit.members: invited): the token is for "+string(alice.runtime))
 }
 
-// A node that comes back and does not want the runtime any more: its status says so, and not how the connection was lost.
+// A node comes back and does not admit the runtime any more: the status says so, and not how the connection was lost.
 func TestRefusedAfterwards(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -71,7 +71,7 @@ func TestRefusedAfterwards(t *testing.T) {
 	alice.want("disconnected: handshake with " + n.url + ": the node refused (403)")
 }
 
-// A file of tokens that is not there is no matter of the node: it is not dialled.
+// If the file of tokens does not exist, the stub does not dial the node.
 func TestNoTokenFile(t *testing.T) {
 	var asked atomic.Bool
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
@@ -84,7 +84,7 @@ func TestNoTokenFile(t *testing.T) {
 	}
 }
 
-// A node that says when to come again is not asked before.
+// If a node says when to come again, the stub does not try before.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32

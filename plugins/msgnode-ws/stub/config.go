@@ -20,18 +20,17 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// Config is the stub's configuration, the "config" of an operator's or a descriptor's Message Node.
+// Config is the stub's configuration. It comes from the operator, or from the descriptor of a domain's Message Node.
 type Config struct {
 	URL string `json:"url"`          // of the node: wss://host:port/protofly, or ws:// on loopback
 	CA  string `json:"ca,omitempty"` // a PEM file with the certificates to trust instead of the system's
-	// Token is what the node's operator gave out, where the node admits only who was invited; several, for nodes of
+	// Token is what the node's operator gave out, for a node that admits only invited runtimes; several, for nodes of
 	// several domains, are separated by spaces. TokenFile is a file to read them from instead, at every connection. Each is
 	// shown to the node of its domain and to no other.
 	Token     string `json:"token,omitempty"`
 	TokenFile string `json:"token_file,omitempty"`
 	// Networks are the networks where the node may be, if its URL comes from the descriptor of a domain that the operator has
-	// not named. Without it the
-	// operator has named the node, and it may be anywhere.
+	// not named. nil: the operator has named the node, and it may be anywhere.
 	Networks *networks.Allowed `json:"networks,omitempty"`
 }
 
@@ -76,8 +75,8 @@ func ParseConfig(text json.RawMessage) (Config, error) {
 	return c, nil
 }
 
-// address is the node's URL without the user and password that may be in it, so that no error, log or status shows them,
-// and the header that has them instead. It is for a configuration that [ParseConfig] has checked.
+// address returns the node's URL without the user and password that may be in it, so that no error, log or status shows them,
+// and a header with them. It is for a configuration that [ParseConfig] has checked.
 func (c Config) address() (string, http.Header) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.User == nil {
@@ -90,7 +89,7 @@ func (c Config) address() (string, http.Header) {
 	return u.String(), r.Header
 }
 
-// shown is what may be a URL, without what may be a user and a password.
+// shown returns a text that may be a URL, without what may be a user and a password.
 func shown(text string) string {
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return "(hidden)" + text[at:]
@@ -130,7 +129,7 @@ func (c Config) client() (*http.Client, error) {
 	t := &http.Transport{DialContext: dialer.DialContext, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: connectTime, ResponseHeaderTimeout: connectTime,
 		MaxResponseHeaderBytes: 16 << 10, IdleConnTimeout: time.Second}
 	if c.Networks != nil {
-		dialer.Control, t.Proxy = c.Networks.Control, nil // a proxy would connect to where it pleases
+		dialer.Control, t.Proxy = c.Networks.Control, nil // a proxy could connect to other addresses
 	}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
@@ -152,7 +151,7 @@ const connectTime = 5 * time.Second
 // maxRedirects is how often a node may send the stub to another path.
 const maxRedirects = 3
 
-// sameHost lets a node send the stub to another path, and nowhere else: whoever named the node named this host.
+// sameHost allows redirections to another path, and to no other host: the host is part of the node's name.
 func sameHost(r *http.Request, via []*http.Request) error {
 	if r.URL.Scheme != via[0].URL.Scheme || r.URL.Host != via[0].URL.Host || len(via) > maxRedirects {
 		return fmt.Errorf("it redirects to %.100q; only %s is connected to", r.URL, via[0].URL.Host)

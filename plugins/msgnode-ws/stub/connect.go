@@ -20,7 +20,7 @@ import (
 func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	token, err := i.config.tokenFor(i.start.Domain) // before the dial: a file that is not there is no matter of the node
+	token, err := i.config.tokenFor(i.start.Domain) // before the dial, which a missing file makes useless
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +100,10 @@ func (i *instance) answer(ctx context.Context, ws *websocket.Conn, body []byte, 
 	return ws.Write(ctx, websocket.MessageBinary, wire.AppendGrease(proof))
 }
 
-// longRefusal is the longest that a stub stays away because a node has said so.
+// longRefusal is the longest time that a stub stays away because a node has asked for it.
 const longRefusal = 5 * time.Minute
 
-// laterError is a node that may be tried again after a while, as it says.
+// laterError says that a node wants to be tried again after a while.
 type laterError struct {
 	error
 	after time.Duration
@@ -111,7 +111,7 @@ type laterError struct {
 
 func (e *laterError) Unwrap() error { return e.error }
 
-// statusError is a node's HTTP answer that is no WebSocket.
+// statusError is the error for a node's HTTP answer that is not a WebSocket.
 func statusError(url string, r *http.Response) error {
 	err := fmt.Errorf("%s answered %s; is this the protofly.v1 endpoint of a Message Node?", url, r.Status)
 	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusServiceUnavailable {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The options that are described to operators are taken, beside the node's URL; url and networks are the runtime's to give.
+// All options that are described to operators are accepted; url and networks are not described, since the runtime sets them.
 func TestDescribed(t *testing.T) {
 	text := map[string]any{"url": "ws://127.0.0.1:1/protofly"}
 	for _, o := range Described() {

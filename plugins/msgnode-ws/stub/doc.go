@@ -1,5 +1,5 @@
-// Package stub is the Message Node's protostub (specification, "Protostub lifecycle"): it carries a runtime's messages
-// to the Message Node of one domain, and what comes from there back. It speaks protofly.v1, see ../wire/PROTOCOL.md.
+// Package stub is the Message Node's protostub (specification, "Protostub lifecycle"): it carries messages between a runtime
+// and the Message Node of one domain. It speaks protofly.v1, see ../wire/PROTOCOL.md.
 //
 // # What it carries
 //
@@ -18,12 +18,12 @@
 // live when it is back; failed when the first connection cannot be made (the stub goes on trying: in-progress or live
 // follow).
 //
-// A node that refuses and says when to come again is left alone until then, for 5 minutes at most, whatever traffic there
-// is: one that is full, or one that does not admit the runtime. A token of the node's operator, where the configuration has
-// one for the node's domain, is part of the proof.
+// If a node refuses and says when to come again, because it is full or does not admit the runtime, the stub does not try
+// before, for 5 minutes at most, whatever traffic there is. A token of the node's operator, where the configuration has one
+// for the node's domain, is part of the proof.
 //
-// What nodes and remote runtimes can make the stub remember: the last 1,024 runtimes of which it was said that they are not
-// connected, and an outbox of 1,024 messages and 16 MiB.
+// What nodes and remote runtimes can make the stub remember: the last 1,024 runtimes that the node reported as not connected,
+// and an outbox of 1,024 messages and 16 MiB.
 //
 // # While there is no connection
 //

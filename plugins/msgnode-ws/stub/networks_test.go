@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// listening is a service of this machine that counts who connects to it.
+// listening is a service of this machine that counts the connections to it.
 func listening(t *testing.T, serve http.HandlerFunc) (address string, asked *atomic.Int32) {
 	t.Helper()
 	asked = &atomic.Int32{}
@@ -26,7 +26,7 @@ func listening(t *testing.T, serve http.HandlerFunc) (address string, asked *ato
 	return s.Listener.Addr().String(), asked
 }
 
-// failed is what the stub says of its first try.
+// failed returns the stub's report of its first try.
 func (c *core) failed() string {
 	c.t.Helper()
 	late := time.After(patience)
@@ -44,8 +44,8 @@ func (c *core) failed() string {
 	}
 }
 
-// A node that only its domain has named is connected to where the operator allows it, and nowhere else, whatever name
-// it has.
+// The stub connects to a node that only its domain has named at the addresses that the operator allows, and nowhere else,
+// whatever the node's name.
 func TestNodeOfAStranger(t *testing.T) {
 	address, asked := listening(t, http.NotFound)
 	_, port, _ := net.SplitHostPort(address)
@@ -68,7 +68,7 @@ func TestNodeOfAStranger(t *testing.T) {
 	}
 }
 
-// No node sends the stub on to another host.
+// The stub follows no node's redirection to another host.
 func TestNodeRedirects(t *testing.T) {
 	other, asked := listening(t, http.NotFound)
 	to := "http://" + other + "/"

@@ -20,7 +20,7 @@ type program struct {
 	once sync.Once
 }
 
-// nodeBinary is where build puts the node; TestMain sets it.
+// nodeBinary is the path of the node that build makes; TestMain sets it.
 var nodeBinary string
 
 // build builds the node, once a test run.

@@ -44,12 +44,13 @@ func newOutbox() *outbox {
 	return &outbox{wake: make(chan struct{}, 1), room: make(chan struct{}), since: time.Now(), why: errConnecting}
 }
 
-// lockedOutbox is an outbox whose mu is locked: methods that need that are methods of it.
+// lockedOutbox is an outbox whose mu is locked; functions that need that are its methods.
 type lockedOutbox outbox
 
 func (x *outbox) locked() *lockedOutbox { return (*lockedOutbox)(x) }
 
-// push adds m. With a connection it waits for room; without one a full outbox is an error, which says why.
+// push adds m. With a connection it waits for room; without one, a full outbox is an error that says why there is no
+// connection.
 func (o *outbox) push(ctx context.Context, m message.Message) error {
 	for {
 		o.mu.Lock()
@@ -85,7 +86,7 @@ func (o *outbox) poke() {
 	}
 }
 
-// take gives all that waits.
+// take removes and returns all messages that wait.
 func (o *outbox) take() []message.Message {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -98,7 +99,8 @@ func (o *outbox) take() []message.Message {
 	return out
 }
 
-// late gives what has waited since before a time, while there has been no connection since then either.
+// late removes and returns the messages that have waited since before a time, if there has been no connection since then
+// either.
 func (o *outbox) late(before time.Time) (list []message.Message, why error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -116,7 +118,7 @@ func (o *outbox) late(before time.Time) (list []message.Message, why error) {
 	return list, o.why
 }
 
-// up and fail say whether there is a connection.
+// up and fail note whether there is a connection.
 func (o *outbox) up() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

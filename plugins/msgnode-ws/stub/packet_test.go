@@ -25,8 +25,8 @@ func (s *sink) Send(_ context.Context, frames ...sdk.Frame) error {
 	return nil
 }
 
-// A packet of payloads that have no byte or one, which a remote runtime can send through any node, costs the plug-in no more
-// than it is long, and everything in it arrives.
+// A packet of payloads with no byte or one, which a remote runtime can send through any node, costs the plug-in no more memory
+// than its length, and everything in it arrives.
 func TestPacketOfTinyPayloads(t *testing.T) {
 	for _, size := range []int{0, 1} {
 		const peer = "hyperty-runtime://example.com/eve"

@@ -19,7 +19,7 @@ import (
 // Stub is the Message Node stub; the zero value works. One process serves any number of instances.
 type Stub struct{}
 
-// Run is one instance; see [sdk.Stub]. The error is a configuration that cannot work, or a door that does not open.
+// Run is one instance; see [sdk.Stub]. The error says that the configuration cannot work, or that the door does not open.
 func (Stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {
 	config, err := ParseConfig(start.Config)
 	if err != nil {
@@ -40,7 +40,7 @@ func (Stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { i.expire(ctx) })
-	// The default listener first: with the first one the messages that wait for this instance come.
+	// The default listener comes first: with the first listener, the messages that wait for this instance arrive.
 	stops := []func(){bus.Listen(message.Default, i.outgoing), bus.Listen(start.URL, i.execute)}
 	defer func() {
 		cancel()
@@ -87,7 +87,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 		case message.InProgress:
 			i.report(ctx, message.Failed, err.Error())
 		case message.Disconnected:
-			if refused := (*wire.Refused)(nil); errors.As(err, &refused) && said != reported { // it is back, and does not want this runtime
+			if refused := (*wire.Refused)(nil); errors.As(err, &refused) && said != reported { // the node is back, and does not admit this runtime
 				reported = said
 				i.report(ctx, message.Disconnected, said)
 			}
@@ -104,7 +104,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 	}
 }
 
-// rest waits for a pause; a shorter one where there is something to send.
+// rest waits for a pause, which is shorter if there is something to send.
 func (i *instance) rest(ctx context.Context, pause time.Duration) {
 	long, short := time.NewTimer(pause), time.NewTimer(min(pause, eagerPause))
 	defer long.Stop()
@@ -118,12 +118,12 @@ func (i *instance) rest(ctx context.Context, pause time.Duration) {
 	case <-ctx.Done():
 	case <-long.C:
 	case <-i.out.wake:
-		i.out.poke() // the sender is still to see it
+		i.out.poke() // the sender has not seen it yet
 	}
 }
 
-// yield waits before the node is tried again: a connection that was replaced, since two that take turns serve nobody, and
-// one that the node does not want now. Traffic does not shorten it.
+// yield waits before the next try, after the connection was replaced (two stubs that replace each other serve nobody) or the
+// node has refused it. Traffic does not shorten the wait.
 func (i *instance) yield(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

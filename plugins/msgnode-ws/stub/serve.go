@@ -19,7 +19,7 @@ import (
 type link struct {
 	*instance
 	ws   *websocket.Conn
-	io   context.Context // of reads and writes: its end cuts the connection
+	io   context.Context // for reads and writes: its end cuts the connection
 	busy atomic.Bool     // the reader waits for the core, not for the node
 }
 
@@ -130,7 +130,7 @@ func (i *instance) incoming(ctx context.Context, m message.Message) {
 	i.post(ctx, m.Through(i.start.URL))
 }
 
-// away tells the core that a runtime is not connected to the node.
+// away reports to the core that a runtime is not connected to the node.
 func (i *instance) away(ctx context.Context, body []byte) {
 	peer, err := wire.ParseUnreachable(body)
 	if err != nil || time.Since(i.told[peer]) < time.Second {
@@ -213,7 +213,7 @@ func (l *link) sendFrames(ctx context.Context) error {
 	}
 }
 
-// shrink lets go of memory that one large packet needed.
+// shrink frees memory that one large packet needed.
 func shrink(b []byte) []byte {
 	if cap(b) > 4*wire.PacketGoal {
 		return nil

@@ -21,9 +21,9 @@ const (
 	pingTime   = 5 * time.Second
 	firstPause = 100 * time.Millisecond
 	longPause  = 2 * time.Second
-	eagerPause = 300 * time.Millisecond // a pause is no longer where there is traffic
+	eagerPause = 300 * time.Millisecond // the longest pause while there is traffic
 	steady     = 5 * time.Second        // a connection that held this long resets the pauses
-	sayAgain   = time.Minute            // before the same trouble is logged once more
+	sayAgain   = time.Minute            // before the same problem is logged again
 	yielding   = 2 * time.Second        // after a newer connection of this runtime has replaced this one
 )
 
@@ -43,8 +43,8 @@ type instance struct {
 	address string      // the node's URL, as it may be shown
 	header  http.Header // of the request to it: the user and the password that were in the URL
 
-	status message.Status            // the last one posted; stayConnected's own
-	told   map[message.URL]time.Time // when <stub>/unreachable was last posted; the reader's own
+	status message.Status            // the last one posted; used by stayConnected alone
+	told   map[message.URL]time.Time // when <stub>/unreachable was last posted; used by the reader alone
 }
 
 // report posts a status event.
@@ -81,7 +81,7 @@ func (i *instance) outgoing(ctx context.Context, m message.Message) {
 	}
 }
 
-// execute takes what is addressed to the stub itself: it connects by itself and needs no commands.
+// execute answers messages to the stub itself: it connects by itself and needs no commands.
 func (i *instance) execute(ctx context.Context, m message.Message) {
 	if m.Type != message.Response {
 		i.post(ctx, m.Refuse(message.CodeBadRequest, "a Message Node stub connects by itself; it takes no %s", m.Type))
@@ -118,7 +118,7 @@ func (i *instance) expire(ctx context.Context) {
 	}
 }
 
-// lossText says why a connection was lost, for the status event; a node's close says it best.
+// lossText says why a connection was lost, for the status event; if the node has closed it, that is its reason.
 func lossText(err error) string {
 	var closed websocket.CloseError
 	if errors.As(err, &closed) && closed.Reason != "" {
@@ -127,13 +127,13 @@ func lossText(err error) string {
 	return err.Error()
 }
 
-// keyProof is what <runtime>/identity answers.
+// keyProof is the answer of <runtime>/identity.
 type keyProof struct {
 	Key       []byte `json:"key"`
 	Signature []byte `json:"signature"`
 }
 
-// sign has the core sign a challenge; the key never leaves it.
+// sign asks the core to sign a challenge; the key never leaves the core.
 func (i *instance) sign(ctx context.Context, challenge string) (keyProof, error) {
 	var p keyProof
 	answer, err := i.bus.Request(ctx, message.Message{Type: message.Execute, From: i.start.URL, To: i.start.Runtime.Join("identity"),

@@ -46,7 +46,7 @@ const (
 	patience = 40 * time.Second
 )
 
-// core stands in for a runtime's core: it signs, sees the status events and what the node sends, and has the door.
+// core stands for a runtime's core: it signs, gets the status events and what the node sends, and has the door.
 type core struct {
 	t       testing.TB
 	runtime message.URL
@@ -190,7 +190,7 @@ func (c *core) frame() sdk.Frame {
 	}
 }
 
-// ask has a component of the runtime ask the node.
+// ask sends the node a request of a component of the runtime.
 func (c *core) ask(kind message.Type, to message.URL, body string) (int, string) {
 	c.t.Helper()
 	c.bus.Deliver(c.t.Context(), message.Message{ID: message.NumberID(77), Type: kind, From: c.runtime.Join("registry"), To: to, Body: json.RawMessage(body)})
@@ -217,14 +217,14 @@ func TestStubCarriesBothWays(t *testing.T) {
 	if m := bob.message(); m.From != sent.From || len(m.Via) != 1 || m.Via[0] != bob.url {
 		t.Fatalf("got %+v", m)
 	}
-	// What has crossed the stub does not cross it again; the next one does.
+	// A message that has crossed the stub does not cross it again; the next one does.
 	alice.bus.Deliver(t.Context(), sent.Through(alice.url))
 	sent.ID = message.NumberID(2)
 	alice.bus.Deliver(t.Context(), sent)
 	if m := bob.message(); m.ID != sent.ID {
 		t.Fatalf("got %+v", m)
 	}
-	// Frames, in order, both ways: many for a runtime that has answered.
+	// Frames in order, both ways; many to a runtime that has answered.
 	hello := func(from, to *core) {
 		for range 20 {
 			from.door.out <- []sdk.Frame{{Peer: to.runtime, Payload: []byte("hello")}}
@@ -257,19 +257,19 @@ func TestStubCarriesBothWays(t *testing.T) {
 			t.Fatalf("got a frame of %d bytes, want %d", len(f.Payload), size)
 		}
 	}
-	// A runtime that is not there.
+	// Frames for a runtime that is not connected.
 	alice.door.out <- []sdk.Frame{{Peer: "hyperty-runtime://example.com/nobody", Payload: big[:1]}}
 	if m := alice.message(); m.To != alice.url.Join("unreachable") || !strings.Contains(string(m.Body), "nobody") {
 		t.Fatalf("got %+v", m)
 	}
-	// What is for the stub itself does not go to the node.
+	// Messages to the stub itself do not go to the node.
 	if code, _ := alice.ask(message.Execute, alice.url, `{"method":"connect"}`); code != 400 {
 		t.Error(code)
 	}
 	if code, _ := alice.ask(message.Read, alice.url.Join("x"), `{}`); code != 404 {
 		t.Error(code)
 	}
-	// One that has gone: what the node takes before it knows that is lost without a word.
+	// Frames for a runtime that has gone: those that the node takes before it knows that are lost without notice.
 	alice.stop()
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
@@ -319,7 +319,7 @@ func TestNodeThatCannotBeReached(t *testing.T) {
 	}
 }
 
-// A node that accepts and never answers, and one of another domain.
+// A node that accepts a connection and never answers, and one of another domain.
 func TestNodeThatIsNone(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -362,7 +362,7 @@ func TestStubYieldsToANewerOne(t *testing.T) {
 	young.want("created", "in-progress", "live")
 	began := time.Now()
 	old.want("disconnected")
-	for n := uint64(100); time.Since(began) < yielding/2; n++ { // the older one would have had many chances, and has traffic
+	for n := uint64(100); time.Since(began) < yielding/2; n++ { // the older one has had enough time to try again, and has traffic
 		old.bus.Deliver(t.Context(), message.Message{ID: message.NumberID(n), Type: message.Read, From: old.runtime.Join("registry"), To: message.AllocationAddress(domain)})
 		time.Sleep(100 * time.Millisecond) // the stub gets no event here that the test could wait for
 		if code, _ := young.ask(message.Create, message.AllocationAddress(domain), `{"value":{"number":1}}`); code != 200 {

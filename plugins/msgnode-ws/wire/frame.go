@@ -38,7 +38,7 @@ const (
 	kindGrease      Kind = 0x7a
 )
 
-// ErrMalformed is why a packet or a frame cannot be read.
+// ErrMalformed says that a packet or a frame cannot be read.
 var ErrMalformed = errors.New("malformed frame")
 
 // Next cuts the first frame off a packet. body and rest alias packet.
@@ -73,7 +73,8 @@ func AppendGrease(b []byte) []byte { return Append(b, kindGrease, []byte("skip m
 
 // AppendMessage appends a Message frame.
 func AppendMessage(b []byte, m *message.Message) []byte {
-	// The length comes first and is not known: the body is written behind the longest length and moved up.
+	// The length comes before the body and is not known yet: the body is written behind the longest possible length, and then
+	// moved.
 	start := len(b)
 	b = append(b, byte(KindMessage), 0, 0, 0, 0, 0)
 	b = m.AppendBinary(b)

@@ -33,7 +33,7 @@ type Proof struct {
 	Runtime   message.URL `json:"runtime"`
 	Key       []byte      `json:"key"`
 	Signature []byte      `json:"signature"`
-	// Token is what the node's operator gave the runtime, where the node admits only who was invited: a JSON Web Token.
+	// Token is what the node's operator gave the runtime, for a node that admits only invited runtimes: a JSON Web Token.
 	Token string `json:"token,omitempty"`
 }
 
@@ -90,8 +90,8 @@ func (p *Proof) Check(c Challenge) error {
 	return nil
 }
 
-// TokenDomain is the domain whose node a token is for, as the token says it without being checked: a stub shows a token to
-// no other node.
+// TokenDomain returns the domain for whose node a token is, as the token says, unchecked: a stub shows a token to no other
+// node.
 func TokenDomain(token string) (domain string, ok bool) {
 	if len(token) > MaxToken {
 		return "", false

@@ -28,7 +28,7 @@ func start(t *testing.T, percent int) *cheat.Cheat {
 	return c
 }
 
-// What proves something in a text is substituted, and nothing else; the text stays JSON.
+// Only keys, signatures, hashes and tokens in a text are substituted; the text stays JSON.
 func TestSubstitute(t *testing.T) {
 	c := start(t, 100)
 	hash, signature := strings.Repeat("ab", 32), strings.Repeat("Zz9", 20)
@@ -68,7 +68,7 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
-// pipe is a channel whose frames come back.
+// pipe is a channel that returns the frames that are sent.
 type pipe struct {
 	p2p.Channel
 	frames [][]byte
@@ -90,7 +90,7 @@ func (p *pipe) Recv(context.Context) ([]byte, error) {
 	return f, nil
 }
 
-// An honest channel is one, a cheating one is none.
+// An honest channel carries frames unchanged, a cheating one does not.
 func TestChannel(t *testing.T) {
 	for _, percent := range []int{0, 100} {
 		c := start(t, percent)

@@ -68,8 +68,8 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// A network of IPv6 is a few hosts; a connection that names a set-up has one of its places; places that are given back are
-// forgotten.
+// An IPv6 site counts as a few hosts; a connection that names a set-up takes one of the set-up's places; places that are given
+// back are forgotten.
 func TestAdmissionOfNetworksAndSetUps(t *testing.T) {
 	a, places := newAdmission(), []*place(nil)
 	for i := range 1 << 12 {
@@ -113,7 +113,7 @@ func initial(retry []byte) []byte {
 	b[14] = 8
 	at := 23
 	var name, fresh []byte
-	if len(retry) > 0 { // the server's connection ID, and the token that shows that this is our address
+	if len(retry) > 0 { // the server's connection ID, and the token that proves this address
 		fromDCID := 6 + int(retry[5])
 		name = retry[fromDCID+1 : fromDCID+1+int(retry[fromDCID])]
 		fresh = retry[fromDCID+1+len(name) : len(retry)-16]
@@ -129,8 +129,8 @@ func initial(retry []byte) []byte {
 	return b
 }
 
-// besiege opens handshakes at the transport and leaves them open, from count addresses at rate a second each, and follows
-// QUIC's Retry, until ctx ends.
+// besiege opens handshakes with the transport and leaves them open, from count addresses, rate a second from each, until ctx
+// ends. It follows QUIC's Retry.
 func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate int, work *sync.WaitGroup) {
 	for i := range count {
 		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 9, byte(1+i))}, net.UDPAddrFromAddrPort(to))
@@ -169,7 +169,7 @@ func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate i
 // While strangers open handshakes as fast as they like and leave them open, honest peers get in, from addresses that they
 // have signalled and from others; afterwards everything is as before.
 func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
-	halfOpen(t, 20, 20) // handshakes are dear where a machine is busy, or under the race detector
+	halfOpen(t, 20, 20) // handshakes take long on a busy machine, or under the race detector
 }
 
 func TestLongHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
@@ -177,14 +177,14 @@ func TestLongHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
 	halfOpen(t, 100, 100)
 }
 
-// halfOpen makes set-ups while each of many hosts opens so many handshakes a second, or one of them six times as many: alone,
-// for other tests would suffer. That strangers lose their places is waited for beside other tests.
+// halfOpen makes set-ups while each of many hosts opens that many handshakes a second, or one host six times as many. This part
+// runs alone, since it would disturb other tests; the wait until strangers lose their places does not.
 func halfOpen(t *testing.T, setUps, many int) {
 	places := map[string]func() (strangers, most int){}
 	for _, c := range []struct{ sources, rate int }{{1, 6 * many}, {60, many}} {
 		name := fmt.Sprint(c.sources, " sources")
 		a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
-		t.Cleanup(b.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})) // somebody is welcome
+		t.Cleanup(b.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})) // a set-up waits for a peer
 		places[name] = func() (strangers, most int) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -219,7 +219,7 @@ func besieged(t *testing.T, a, b *Transport, sources, rate, setUps int, held fun
 	began, worst := time.Now(), time.Duration(0)
 	for i := range setUps {
 		wa, wb := newWires()
-		if i%2 == 1 { // the other knows nothing of where it comes from
+		if i%2 == 1 { // b does not know the addresses of a
 			wa.change = altered(func(d *descriptionForm) { d.Candidates = nil })
 		}
 		each := time.Now()
@@ -259,7 +259,7 @@ func TestNamelessStrangerKeepsNoPlace(t *testing.T) {
 	}
 }
 
-// until waits for what comes true by itself.
+// until waits until is returns true; no event announces it.
 func until(ctx context.Context, t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The channel beside the bare stream that it runs on: same sockets, same windows, same sizes. What lies between the two
-// is the price of framing.
+// The channel beside the bare stream that it runs on: same sockets, same windows, same sizes. The difference is the cost of
+// framing.
 
 var benchmarkSizes = []struct{ size, batch int }{{100, 64}, {1 << 10, 16}, {1 << 10, 64}, {16 << 10, 1}, {16 << 10, 4}}
 

@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/udp"
 )
 
-// segments is what has the kernel send packets of one length out of one buffer.
+// segments is the control message that makes the kernel send a buffer as packets of one length.
 func segments(length int) []byte {
 	b := make([]byte, unix.CmsgSpace(2))
 	binary.NativeEndian.PutUint64(b, uint64(unix.CmsgLen(2))) // size_t, on the machines that this is run on
@@ -33,8 +33,8 @@ func loopback(t testing.TB) *net.UDPConn {
 	return s
 }
 
-// Packets of several peers, alone and in bursts whose last one is shorter, are what they were, in their order, each with
-// its sender's address; and a burst is one read.
+// Packets of several peers, alone and in bursts whose last one is shorter, arrive unchanged and in order, each with its
+// sender's address; and a burst is one read.
 func TestBursts(t *testing.T) {
 	here := loopback(t)
 	socket := &bursts{UDPConn: here, gate: newGate()}

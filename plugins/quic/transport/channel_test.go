@@ -102,7 +102,7 @@ func TestCloseIsEOFAtTheOtherSide(t *testing.T) {
 	}
 }
 
-// Close ends the channel at once: what was sent and has not left is lost, and no fault of the connection.
+// Close ends the channel at once: frames that have not left are lost, which the other side does not report as a fault.
 func TestCloseInTheMiddleOfAFrameIsEOF(t *testing.T) {
 	a, b := connected(t, start(t, ""), start(t, ""))
 	ctx := within(t, patience)
@@ -152,7 +152,7 @@ func TestFullChannelBlocksAndContextEndsSend(t *testing.T) {
 		if cut = err != nil; cut && !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		sent++ // the one that was cut included: it was begun
+		sent++ // with the frame that was cut, since it was begun
 		if sent*size > 4*streamWindowMax {
 			t.Fatalf("%d frames fit though nobody receives", sent)
 		}

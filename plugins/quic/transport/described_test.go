@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The options that are described to operators are those that there are; setting the described defaults changes nothing.
+// The options that are described to operators are those of the plug-in; setting the described defaults changes nothing.
 func TestDescribed(t *testing.T) {
 	var names []string
 	told := map[string]any{}

@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// When the budget of an address is used up, nothing of a handshake and no punch is sent there; but what belongs to a
-// connection, three times what has come from there, and all of it when a handshake has succeeded.
+// When the budget of an address is used up, no packet of a handshake and no punch is sent there, except three times as many
+// bytes as have come from there; packets of a connection, and all packets after a successful handshake, are sent.
 func TestGate(t *testing.T) {
 	g := newGate()
 	at, other := netip.MustParseAddrPort("[::ffff:192.0.2.7]:4433"), netip.MustParseAddrPort("198.51.100.1:1")

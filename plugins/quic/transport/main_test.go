@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/internal/longtest"
 )
 
-// TestMain runs the tests, or, where a test has started this binary again, one end of a connection in a process.
+// TestMain runs the tests, or, if a test has started this binary again, one end of a connection.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("PROTOFLY_TEST_ROLE"); role != "" {
 		os.Exit(runChild(role))

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// internet is a small one, of network namespaces on this machine: two home networks behind routers with NAT, and
-// between them a router that is also the STUN server. Nothing leaves the machine.
+// internet is a small network of namespaces on this machine: two home networks behind routers with NAT, and between them a
+// router that is also the STUN server. Nothing leaves the machine.
 //
 //	homeA 10.0.1.2 ─ natA 198.51.100.2 ─ 198.51.100.1 wan 203.0.113.1 ─ 203.0.113.2 natB ─ 10.0.2.2 homeB
 type internet struct {
@@ -35,7 +35,7 @@ func (n internet) runWith(command, stdin string) error {
 	return nil
 }
 
-// in runs a command in a namespace and fails the test where it fails.
+// in runs a command in a namespace, and fails the test if the command fails.
 func (n internet) in(where, command, stdin string) {
 	n.t.Helper()
 	if err := n.runWith(strings.Join(n.exec(where), " ")+" "+command, stdin); err != nil {
@@ -43,7 +43,7 @@ func (n internet) in(where, command, stdin string) {
 	}
 }
 
-// newInternet builds it; the test is skipped where this machine or user cannot.
+// newInternet builds one; the test is skipped if this machine or user cannot.
 func newInternet(t *testing.T) internet {
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root")
@@ -92,7 +92,7 @@ func (n internet) link(x, xName, xAddress, y, yName, yAddress string) {
 	}
 }
 
-// The kinds of NAT. Both let in only what answers to something that went out (address and port restricted).
+// The kinds of NAT. Both let in only packets from an address and port to which something was sent.
 const (
 	cone      = "masquerade"              // one outer port for an inner one, whatever the destination
 	symmetric = "masquerade fully-random" // another for each destination

@@ -249,7 +249,7 @@ func TestReflexiveAddresses(t *testing.T) {
 	got := make(map[netip.AddrPort]bool)
 	for at := range a.reflexive(ctx) {
 		if got[at] = true; len(got) == 2 {
-			cancel() // the mute one is waited for to the end
+			cancel() // the server that does not answer would be waited for to the end
 		}
 	}
 	own := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.local.Port())

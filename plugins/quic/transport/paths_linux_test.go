@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// overtaker carries datagrams between one peer and the Handler at to, and has each that the peer sends arrive from another
-// address first. An attacker on the path could do so with forged addresses.
+// overtaker carries datagrams between one peer and the Handler at to. Each datagram of the peer arrives from another address
+// first, as an attacker on the path could do with forged addresses.
 type overtaker struct {
 	at               netip.AddrPort
 	sent, got        atomic.Int64 // bytes from and to the other addresses
@@ -75,7 +75,8 @@ func each(s *net.UDPConn, do func(b []byte, from netip.AddrPort)) {
 	}
 }
 
-// Packets of a connection that come from other addresses move it nowhere, break nothing, and bring those addresses little.
+// Packets of a connection that come from other addresses do not move or break the connection, and little is sent to those
+// addresses.
 func TestForeignPathsMoveNothing(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	o := newOvertaker(t, b.local, 20)

@@ -21,7 +21,7 @@ import (
 const (
 	envRole      = "PROTOFLY_TEST_ROLE"
 	envOptions   = "PROTOFLY_TEST_OPTIONS"
-	envImpatient = "PROTOFLY_TEST_IMPATIENT" // where there is no way the Handler waits for one until its time is over
+	envImpatient = "PROTOFLY_TEST_IMPATIENT" // if there is no path, the Handler waits for one until its time is over
 	envListen    = "PROTOFLY_TEST_LISTEN"
 )
 
@@ -101,7 +101,7 @@ func childSTUN(ctx context.Context, p *pipe) error {
 	return nil
 }
 
-// childPeer connects, has 100 frames echoed by the other side, tells, and stays until it is ended.
+// childPeer connects, sends 100 frames that the other side echoes, reports that, and stays until it is ended.
 func childPeer(ctx context.Context, p *pipe, role p2p.Role) error {
 	tr, err := New(p2p.Config{Options: json.RawMessage(os.Getenv(envOptions))})
 	if err != nil {
@@ -150,7 +150,7 @@ type child struct {
 	lines   chan line // closed when it has ended
 }
 
-// startChild starts a child behind the command (which may be "ip netns exec NAME"); it is ended with the test.
+// startChild starts a child by the command before (such as "ip netns exec NAME"); it ends with the test.
 func startChild(t *testing.T, before []string, env ...string) *child {
 	t.Helper()
 	self, err := os.Executable()
@@ -183,7 +183,7 @@ func startChild(t *testing.T, before []string, env ...string) *child {
 		}
 	}()
 	t.Cleanup(func() {
-		_ = stdin.Close() // the child ends then; if not:
+		_ = stdin.Close() // then the child ends; if not:
 		late := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
 		for range c.lines {
 		}
@@ -193,7 +193,7 @@ func startChild(t *testing.T, before []string, env ...string) *child {
 	return c
 }
 
-// relay carries the signals between two children until both have told how their set-up ended.
+// relay carries the signals between two children until both have reported how their set-up ended.
 func relay(t *testing.T, a, b *child) (x, y line) {
 	t.Helper()
 	late := time.After(3 * patience)

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// victims are hosts that have nothing to do with any set-up, and count what comes.
+// victims are hosts that take no part in any set-up, and count the datagrams that come.
 type victims struct {
 	at               []netip.AddrPort
 	datagrams, bytes atomic.Int64
@@ -75,8 +75,8 @@ func attack(t *testing.T, a *Transport, role p2p.Role, name int, v *victims, d t
 	}
 }
 
-// What peers name makes a runtime send little to hosts that have not asked for it, whatever they name, however often, and however
-// many they are.
+// Peers that name other hosts make a runtime send little to these, however often they name them, and however many peers there
+// are.
 func TestNamedAddressesGetLittle(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits 4 s")
@@ -106,7 +106,7 @@ func TestNamedAddressesGetLittle(t *testing.T) {
 					work.Go(func() { attack(t, a, role, i, v, lasts) })
 				}
 				work.Wait()
-				grown := 1 + 2*float64(time.Since(began))/float64(usual.Refill) // what has come back meanwhile, of the whole
+				grown := 1 + 2*float64(time.Since(began))/float64(usual.Refill) // the part of the budget that has refilled meanwhile
 				d, b := v.datagrams.Load(), v.bytes.Load()
 				t.Logf("%d datagrams, %d bytes in %v", d, b, time.Since(began).Round(time.Millisecond))
 				if float64(d) > grown*float64(c.most.Datagrams) || float64(b) > grown*float64(c.most.Bytes) {
@@ -120,8 +120,8 @@ func TestNamedAddressesGetLittle(t *testing.T) {
 	}
 }
 
-// Where the operator says so, loopback addresses and those of private networks are neither told nor sent to, however they
-// are written.
+// If the operator excludes loopback addresses and those of private networks, they are neither told to peers nor sent to,
+// however they are written.
 func TestNetworksThatPeersMayName(t *testing.T) {
 	for _, c := range []struct {
 		options string
@@ -157,8 +157,8 @@ func TestNetworksThatPeersMayName(t *testing.T) {
 	}
 }
 
-// A third party that names the addresses of two others keeps them neither from speaking nor from connecting again, nor,
-// alone, from connecting at first.
+// A third party that names the addresses of two others prevents neither their connection, nor a new one, nor, if it is alone,
+// their first one.
 func TestNamedAddressesOfOthersStayUsable(t *testing.T) {
 	a, b, c := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	x, y := connected(t, a, b)
@@ -205,7 +205,7 @@ func TestPunchTellsNothingOfThePeers(t *testing.T) {
 	}
 }
 
-// What goes to connections that are made costs nothing beside a set-up that aims elsewhere.
+// The cost of a packet of a live connection, while a set-up sends to other addresses.
 func BenchmarkGate(b *testing.B) {
 	packet, to := make([]byte, 1200), netip.MustParseAddrPort("192.0.2.7:4433")
 	packet[0] = 0x40

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// What is not of ours on the socket changes nothing for those who are connected or connecting.
+// Foreign datagrams on the socket do not disturb connections and set-ups.
 func TestGarbageDatagrams(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	x, y := connected(t, a, b)
@@ -48,7 +48,7 @@ func TestGarbageDatagrams(t *testing.T) {
 	}
 }
 
-// dialRaw knocks like a stranger who knows the protocol.
+// dialRaw dials as a stranger that knows the protocol.
 func dialRaw(t *testing.T, to *Transport) (*quic.Conn, error) {
 	certificate, _, err := newCertificate()
 	if err != nil {
@@ -72,7 +72,7 @@ func TestStrangerIsRefusedWhileASetUpWaits(t *testing.T) {
 	a := start(t, "")
 	defer a.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})()
 	conn, err := dialRaw(t, a)
-	if err == nil { // a TLS 1.3 client is done before the server has looked at its certificate
+	if err == nil { // a TLS 1.3 client's handshake is done before the server has checked the client's certificate
 		_, err = conn.AcceptStream(within(t, patience))
 		_ = conn.CloseWithError(0, "")
 	}
@@ -82,7 +82,7 @@ func TestStrangerIsRefusedWhileASetUpWaits(t *testing.T) {
 	}
 }
 
-// A peer that was let in as far as the stream but says nothing is sent away, and keeps no place.
+// A peer that opens the stream but sends nothing is disconnected, and keeps no place.
 func TestSilentKnockIsSentAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits 5 s")

@@ -80,8 +80,9 @@ func TestWrongCertificateIsRefused(t *testing.T) {
 	})
 }
 
-// unconnected checks that two Transports do not connect where their descriptions are changed, and what the Requester's
-// error says. One side waits until its time is over; it is short at first, and on a busy machine too short.
+// unconnected checks that two Transports do not connect if their descriptions are changed, and the Requester's error. One side
+// waits until its time is over, so the time is short at first; on a busy machine, which may need more, it is longer in the next
+// try.
 func unconnected(t *testing.T, changeA, changeB func(p2p.Signal) p2p.Signal, complaint string, says func(error) bool) {
 	t.Helper()
 	var err error
@@ -100,7 +101,7 @@ func unconnected(t *testing.T, changeA, changeB func(p2p.Signal) p2p.Signal, com
 	t.Errorf("the Requester's error %s: %v", complaint, err)
 }
 
-// A peer with the right certificate is let in only by the set-up whose token it has.
+// A peer with the right certificate is accepted only by the set-up whose token it has.
 func TestWrongTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	change := altered(func(d *descriptionForm) { d.Token = strings.Repeat("00", 16) })
@@ -136,7 +137,7 @@ func TestMalformedSignals(t *testing.T) {
 	}
 }
 
-// Bad candidates, before and after the good ones, cost nothing.
+// Bad candidates, before and after the good ones, do not prevent the connection.
 func TestBadCandidatesAreIgnored(t *testing.T) {
 	a, b := start(t, ""), start(t, "")
 	bad := []candidateForm{
@@ -162,7 +163,7 @@ func TestCandidatesThatFollow(t *testing.T) {
 	wa, wb := newWires()
 	var kept []candidateForm
 	wb.change = altered(func(d *descriptionForm) { kept, d.Candidates = d.Candidates, nil })
-	// Without an address of either side nobody can punch or dial until the candidates have followed.
+	// Without an address of either side, neither can punch or dial until the candidates have followed.
 	wa.change = altered(func(d *descriptionForm) { d.Candidates = nil })
 	slow := &delayed{wire: wb, then: func() []p2p.Signal {
 		signals := []p2p.Signal{{Kind: p2p.Candidate, Value: json.RawMessage(`[1`)}, {Kind: p2p.Description, Value: json.RawMessage(`{}`)}}
@@ -208,7 +209,7 @@ func (d *delayed) Send(ctx context.Context, s p2p.Signal) error {
 	return nil
 }
 
-// The Handler tells no candidates, but the Requester can be reached: the Handler's punch tells it where to dial.
+// The Handler sends no candidates, but the Requester can be reached: the Handler's punch shows it where to dial.
 func TestPunchShowsTheWay(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	wa, wb := newWires()

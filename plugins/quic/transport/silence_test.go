@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// forwarder carries datagrams between the Handler at to and whoever else writes to it, until it is cut.
+// forwarder carries datagrams between the Handler at to and another sender, until it is cut.
 func forwarder(t *testing.T, to netip.AddrPort, cut *atomic.Bool) netip.AddrPort {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -50,8 +50,8 @@ func forwarder(t *testing.T, to netip.AddrPort, cut *atomic.Bool) netip.AddrPort
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// A way that swallows everything, while the channel is idle, is the slowest death to notice: the silence counts from
-// the keep-alive that stays without an answer.
+// A path that loses everything while the channel is idle takes longest to notice: the silence counts from the keep-alive that
+// is not answered.
 func TestDeadWayIsNoticedByBothSides(t *testing.T) {
 	t.Parallel()
 	noticesDeadWay(t, hasty())

@@ -20,7 +20,7 @@ func TestLongDeadPeer(t *testing.T) {
 	transporttest.DeadPeer(t, transporttest.Suite{New: New})
 }
 
-// hasty is noticed death in little time; a busy machine may keep a peer silent for less.
+// hasty makes death noticed soon, but not so soon that a busy machine's delays count as death.
 func hasty() liveness { return liveness{keepAlive: time.Second, silence: 3 * time.Second} }
 
 func openHasty(c p2p.Config) (p2p.Transport, error) { return openTransport(c, hasty()) }

@@ -12,7 +12,8 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// What is read, and what answers to packets of ours, explains what comes; nothing explains what will come later.
+// Bytes that were read, and answers to this side's packets, explain bytes that have come; there is no credit for bytes that
+// come later.
 func TestLedger(t *testing.T) {
 	for name, c := range map[string]struct {
 		received, read, sent uint64 // each time
@@ -52,7 +53,7 @@ func TestLedger(t *testing.T) {
 func TestOneByteFramesEndTheConnection(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	b.mu.Lock()
-	b.maxUnread = 128 << 10 // of 11 MiB: this sender puts only one frame into a packet
+	b.maxUnread = 128 << 10 // instead of 11 MiB, since this sender puts only one frame into a packet
 	b.mu.Unlock()
 	x, y := connected(t, a, b)
 	from := x.(*channel)
@@ -109,8 +110,8 @@ func TestSlowReadersKeepTheConnection(t *testing.T) {
 	}
 }
 
-// Where what nobody reads needs too much memory the peer that has sent the most loses its connection, and no other. It is not
-// said to have broken anything.
+// If unread data needs too much memory, the peer that has sent the most loses its connection, and no other does. The error does
+// not say that it broke the protocol.
 func TestUnreadNeedsMemory(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	_, little := connected(t, a, b)
@@ -132,7 +133,7 @@ func TestUnreadNeedsMemory(t *testing.T) {
 	if err := context.Cause(much.(*channel).conn.Context()); !errors.As(err, &closed) || closed.ErrorCode != codeMemory {
 		t.Errorf("closed for %v", err)
 	}
-	for range 3 { // what has come may be read
+	for range 3 { // frames that have come before may be read
 		if _, err := much.Recv(ctx); err != nil && errors.Is(err, p2p.ErrBroken) {
 			t.Error(err)
 		}

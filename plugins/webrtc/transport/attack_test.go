@@ -19,7 +19,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// The library as it is, with connections of its own, is a peer like another, in both roles.
+// The unchanged library, with its own sockets, is an ordinary peer in both roles.
 func TestOtherMake(t *testing.T) {
 	for name, role := range map[string]p2p.Role{"it offers": p2p.Handler, "it answers": p2p.Requester} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestOtherMake(t *testing.T) {
 	}
 }
 
-// broken waits until a channel has ended because its peer broke the protocol, and that is what it says.
+// broken waits until a channel has ended with an error that says that its peer broke the protocol.
 func broken(t *testing.T, c p2p.Channel, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
@@ -67,7 +67,7 @@ func broken(t *testing.T, c p2p.Channel, want string) {
 	}
 }
 
-// A peer that opens other data channels, which nobody would read, or other kinds of them, is done with.
+// A peer that opens further data channels, which nobody would read, or other kinds of them, loses its connection.
 func TestOtherChannels(t *testing.T) {
 	no, yes, zero, spare := false, true, uint16(0), uint16(100)
 	for name, options := range map[string]*webrtc.DataChannelInit{
@@ -171,7 +171,7 @@ func flood(t *testing.T, c p2p.Channel, stream *datachannel.DataChannel, text []
 // maxGrowth bounds what all counted bytes leave in memory: here with what the sender keeps, and under the race detector.
 const maxGrowth = 100 << 20
 
-// Messages count, not only their bytes: a peer that sends small ones which are not read does not fill the memory.
+// Messages count, not only their bytes: a peer that sends small unread messages does not fill the memory.
 func TestTinyMessages(t *testing.T) {
 	c, end := meets(t, transportFor(t), p2p.Handler)
 	grown := heap(t)
@@ -184,7 +184,7 @@ func TestTinyMessages(t *testing.T) {
 	}
 }
 
-// Nor is one taken that comes with the first, in either role.
+// A second data channel that is opened together with the first one is not accepted, in either role.
 func TestChannelsTogether(t *testing.T) {
 	for name, role := range map[string]p2p.Role{"it offers": p2p.Handler, "it answers": p2p.Requester} {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestChannelsTogether(t *testing.T) {
 	}
 }
 
-// A text is none of the project's frames.
+// A text message breaks the protocol: all frames are binary.
 func TestText(t *testing.T) {
 	c, end := meets(t, transportFor(t), p2p.Requester)
 	stream := <-end.stream
@@ -219,7 +219,7 @@ func TestText(t *testing.T) {
 	broken(t, c, "text")
 }
 
-// victim counts what comes to addresses of this machine that answer nobody.
+// victim counts the packets that come to addresses of this machine that never answer.
 type victim struct {
 	sockets []*net.UDPConn
 	came    atomic.Int32
@@ -242,7 +242,7 @@ func newVictim(t *testing.T, ports int) *victim {
 	return v
 }
 
-// count ends it.
+// count ends the victim and returns the number.
 func (v *victim) count() int {
 	for _, socket := range v.sockets {
 		_ = socket.Close()
@@ -257,7 +257,8 @@ func candidateOf(c *net.UDPConn, i int) string {
 	return fmt.Sprintf("candidate:%d 1 udp %d %s %d typ host", i, 1000+i, at.IP, at.Port)
 }
 
-// Whatever a peer names, in its description and after it, few packets go there, and none where the operator has said so.
+// Whatever addresses a peer names, in its description and after it, few packets go there, and none to addresses that the
+// operator excludes.
 func TestNamedAddresses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -299,7 +300,7 @@ func TestNamedAddresses(t *testing.T) {
 	}
 }
 
-// Somebody who names the address of another's peer as hers does not silence them.
+// A peer that names the address of another connection's peer as its own does not interrupt that connection.
 func TestNamedAddressOfAnother(t *testing.T) {
 	t.Parallel()
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)

@@ -17,8 +17,8 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// bareEnd is the library as it is, with the settings that a program without a transport of its own would choose: one
-// socket with our buffers, detached channels, and nothing of ours.
+// bareEnd is the unchanged library, with the settings that a program without this package would choose: one socket with our
+// buffers, and detached channels.
 type bareEnd struct {
 	pc     *webrtc.PeerConnection
 	stream chan *datachannel.DataChannel
@@ -93,14 +93,14 @@ func barePair(b testing.TB) (from, to *datachannel.DataChannel) {
 	return <-x.stream, <-y.stream
 }
 
-// The library alone, a message each of what is sent, to hold BenchmarkChannel against.
+// The library alone, with one message for each frame, to compare BenchmarkChannel with.
 func BenchmarkBareChannel(b *testing.B) {
 	for _, size := range []int{100, 1 << 10, 16 << 10, 256 << 10} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) { bareOneWay(b, size) })
 	}
 }
 
-// largest is what the library carries in one message between any two ends.
+// largest is the largest message that the library carries between any two ends.
 const largest = 64 << 10
 
 func bareOneWay(b *testing.B, size int) {
@@ -145,15 +145,15 @@ func bareOneWay(b *testing.B, size int) {
 	}
 }
 
-// meets sets up a connection between a transport and the library as it is, which is the other side: an honest one of
-// another make, or a stranger with the right to connect. Its candidates stand in its description.
+// meets sets up a connection between a transport and the unchanged library: an honest peer of another implementation, or an
+// attacker with the right to connect. Its candidates are in its description.
 func meets(t *testing.T, tr *Transport, role p2p.Role) (p2p.Channel, *bareEnd) {
 	t.Helper()
 	end := newBareEnd(t)
 	return meetsAt(t, tr, role, end), end
 }
 
-// meetsAt is meets with the other side.
+// meetsAt is meets with a given other side.
 func meetsAt(t *testing.T, tr *Transport, role p2p.Role, end *bareEnd) p2p.Channel {
 	t.Helper()
 	c, err := tries(t, tr, role, end)
@@ -179,7 +179,7 @@ func tries(t *testing.T, tr *Transport, role p2p.Role, end *bareEnd) (p2p.Channe
 	return c, err
 }
 
-// signal is the signalling of a peer for which the transport plays the role.
+// signal is the signalling of this side, toward a transport in the role.
 func (e *bareEnd) signal(ctx context.Context, role p2p.Role, s p2p.Signals) error {
 	describe := func(d webrtc.SessionDescription, err error) error {
 		gathered := webrtc.GatheringCompletePromise(e.pc)

@@ -109,7 +109,8 @@ func (o *outbox) join(b []byte, to netip.AddrPort) bool {
 	return false
 }
 
-// runPool has runs that were sent, for reuse. It is none of internal/buffers: a run goes back with its fields and its memory at once.
+// runPool has runs that were sent, for reuse. It does not use internal/buffers, since a run goes back with its fields and its
+// memory at once.
 var runPool = sync.Pool{New: func() any { return &run{} }}
 
 // start makes a run with its first packet.

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// numbered is a packet of the size, at least 5, that looks like DTLS and says which it is.
+// numbered is a packet of the size, at least 5, that looks like DTLS and has a number.
 func numbered(n uint32, size int) []byte {
 	b := bytes.Repeat([]byte{byte(n)}, size)
 	b[0] = 23
@@ -20,7 +20,7 @@ func numbered(n uint32, size int) []byte {
 	return b
 }
 
-// still is an outbox that nobody empties yet, and its socket's address.
+// still is an outbox without the goroutine that sends, and its socket's address.
 func still(t *testing.T) (*outbox, *muxConn) {
 	t.Helper()
 	o := newOutbox(outside(t))
@@ -36,7 +36,7 @@ func address(t *testing.T, c *net.UDPConn) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// roomy is an outside that loses nothing of what a test sends at once.
+// roomy is an outside with buffers for all that a test sends at once.
 func roomy(t *testing.T) *net.UDPConn {
 	t.Helper()
 	c := outside(t)
@@ -53,7 +53,7 @@ func TestGather(t *testing.T) {
 		size int
 	}{
 		{one, 100}, {two, 50}, {one, 100}, {two, 50}, // of two addresses by turns
-		{one, 60}, {one, 60}, {one, 100}, // a smaller one ends a run, so does what is larger
+		{one, 60}, {one, 60}, {one, 100}, // a smaller packet ends a run, and so does a larger one
 		{two, 70},
 	} {
 		if err := o.put(make([]byte, p.size), p.to, c); err != nil {
@@ -81,13 +81,13 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// What was sent at once comes as the packets that it was: of all sizes, in order, without those that are no packets of
-// ours, whether the receiver's system gives several at once or not.
+// Packets that were sent at once arrive as they were: of all sizes, in order, without malformed ones, whether the receiver's
+// system returns several at once or not.
 func TestPacketsAtOnce(t *testing.T) {
 	o, own := still(t)
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	c := part(t, m, "mine", "127.0.0.1")
-	if _, err := c.WriteTo([]byte("x"), o.socket.LocalAddr()); err != nil { // whose packets c has from then on
+	if _, err := c.WriteTo([]byte("x"), o.socket.LocalAddr()); err != nil { // from then on c gets packets from there
 		t.Fatal(err)
 	}
 	plain := roomy(t)
@@ -135,11 +135,11 @@ func TestPacketsAtOnce(t *testing.T) {
 	}
 }
 
-// Packets that the system does not take at once go one by one, and so do the next to that peer.
+// Packets that the system does not accept at once are sent one by one, and so are the next ones to that peer.
 func TestOneByOne(t *testing.T) {
 	o, c := still(t)
 	to := roomy(t)
-	const many = 200 // more than any system takes
+	const many = 200 // more than any system accepts
 	r := &run{to: address(t, to), of: c, size: 6, count: many}
 	for i := range many {
 		r.b = append(r.b, numbered(uint32(i), 6)...)
@@ -162,7 +162,7 @@ func TestOneByOne(t *testing.T) {
 	}
 }
 
-// A sender that is faster than the socket waits; the end frees it, and what it had put is sent.
+// A sender that is faster than the socket waits; close frees it, and the packets that it has put are sent.
 func TestOutboxBound(t *testing.T) {
 	o, c := still(t)
 	to := roomy(t)
@@ -204,7 +204,7 @@ func TestOutboxBound(t *testing.T) {
 	}
 }
 
-// What comes at once from a peer that is not known yet is looked at packet by packet.
+// Packets that come at once from a peer that is not known yet are handled one by one.
 func TestFirstPacketsAtOnce(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	c := part(t, m, "mine", "127.0.0.1").(*muxConn)

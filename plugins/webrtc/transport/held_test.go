@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// joined has a peer of that name connect to tr, and returns the two ends.
+// joined makes a peer with the name connect to tr, and returns the two ends.
 func joined(t *testing.T, tr *Transport, name string) (here, there p2p.Channel) {
 	t.Helper()
 	out, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
@@ -32,7 +32,7 @@ func joined(t *testing.T, tr *Transport, name string) (here, there p2p.Channel) 
 	return here, there
 }
 
-// sends has one end send so many KiB, which nobody reads; they are fewer than a window.
+// sends makes one end send so many KiB, which nobody reads; they are less than a window.
 func sends(ctx context.Context, t *testing.T, from p2p.Channel, kib int) {
 	t.Helper()
 	for range kib / 50 {
@@ -42,22 +42,22 @@ func sends(ctx context.Context, t *testing.T, from p2p.Channel, kib int) {
 	}
 }
 
-// What all peers together may have waiting is bounded: where it is too much, the one goes that has the most.
+// The unread data of all peers together is bounded: beyond the bound, the connection with the most is closed.
 func TestHeldInAll(t *testing.T) {
 	tr := transportFor(t)
-	tr.unread.most = 1 << 20 // which the greedy one can have waiting alone
+	tr.unread.most = 1 << 20 // less than the greedy peer alone may have unread
 	honest, from := joined(t, tr, "honest")
 	greedy, greedyEnd := joined(t, tr, "greedy")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	sends(ctx, t, from, 250) // which wait too
+	sends(ctx, t, from, 250) // which stay unread too
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	reader.Go(func() { _, _ = greedyEnd.Recv(ctx) }) // which is how its end is seen
 	for greedyEnd.Send(ctx, make([]byte, 50<<10)) == nil {
 	}
 	var err error
-	for err == nil { // what had come before its end
+	for err == nil { // frames that came before the end
 		_, err = greedy.Recv(ctx)
 	}
 	if !strings.Contains(err.Error(), "all peers together") {
@@ -76,10 +76,10 @@ func TestHeldInAll(t *testing.T) {
 	}
 }
 
-// So it is where each has less than a window waiting; and what has ended is counted no more.
+// The same holds if each peer has less than a window unread; and connections that have ended do not count any more.
 func TestHeldByMany(t *testing.T) {
 	tr := transportFor(t)
-	tr.unread.most = 850 << 10 // which two can have waiting, and three not
+	tr.unread.most = 850 << 10 // more than two peers have unread, and less than three
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -111,7 +111,7 @@ func TestHeldByMany(t *testing.T) {
 	}
 }
 
-// until waits for what nothing tells of.
+// until waits until is returns true; no event announces it.
 func until(ctx context.Context, t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// What a connection costs that carries nothing: one transport's to 100 others, and the others' to it, halved.
+// The memory of an idle connection: 100 connections between one transport and others, both ends measured, halved.
 func BenchmarkIdle(b *testing.B) {
 	const peers = 100
 	for b.Loop() {

@@ -20,7 +20,8 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// wireOf is what a full window of messages of one size is on the wire, each in a packet of its own or as many as fit in one.
+// wireOf returns the packets and bytes of a full window of messages of one size, each in a packet of its own or as many as fit
+// in one.
 func wireOf(message int, alone bool) (packets, bytes int) {
 	const most = 1200 // of chunks in a packet
 	count := receiveBuffer / message
@@ -33,15 +34,15 @@ func wireOf(message int, alone bool) (packets, bytes int) {
 	return packets, size + packets*packetOverhead
 }
 
-// No frame of any size, of which as many have come as a peer may send, ends a connection whose reader is slow; and what is
-// read explains what has come.
+// A window full of frames, of any size, does not end a connection whose reader is slow; and bytes that are read explain bytes
+// that have come.
 func TestMeterHonest(t *testing.T) {
 	for _, frame := range []int{0, 1, 2, 3, 7, 40, 100, 1000, 1200, 5000, maxMessage - lengthSize} {
 		for _, alone := range []bool{false, true} {
 			m := &meter{suspect: func() { t.Errorf("frames of %d bytes, alone %v: too much", frame, alone) }, weigh: func() {}}
 			message := frame + lengthSize
 			packets, bytes := wireOf(message, alone)
-			if frame >= smallestFrame { // a window of smaller ones, which no runtime sends, is not allowed for
+			if frame >= smallestFrame { // no runtime sends smaller frames, so a window of them is not allowed
 				m.came(packets, bytes)
 				for range receiveBuffer / message {
 					m.read(message)
@@ -66,15 +67,15 @@ func TestMeterHonest(t *testing.T) {
 	}
 }
 
-// What has come beyond that ends the connection, whatever it is, once SCTP has had it: what others write the peer's address
-// on does not.
+// Unexplained bytes beyond the limit end the connection, whatever they are, once SCTP has received them. Packets with a forged
+// address do not.
 func TestMeterBounds(t *testing.T) {
 	var why error
 	suspected, had := 0, int64(0)
 	m := &meter{fail: func(err error) { why = err }, weigh: func() {}, authentic: func() int64 { return had }}
 	m.suspect = func() { suspected++ }
 	const each = 1200
-	for range 3 { // forged, three times as much as ends a connection
+	for range 3 { // forged packets, three times as much as ends a connection
 		for range maxUnread/(each-packetOverhead) + 1 {
 			m.came(1, each)
 		}
@@ -109,7 +110,7 @@ func recordOf(kind byte, size int) []byte {
 	return b
 }
 
-// A handshake may have so many bytes, and after it no more of its records are seen; data always is.
+// A handshake may have a limited number of bytes, and after it, records of handshakes are dropped; data is always passed.
 func TestHandshakeBounds(t *testing.T) {
 	for _, settled := range []bool{false, true} {
 		var why error
@@ -125,7 +126,7 @@ func TestHandshakeBounds(t *testing.T) {
 				data++
 			}
 		}
-		if errors.Is(why, p2p.ErrBroken) { // anybody who writes the peer's address on packets has sent these, perhaps
+		if errors.Is(why, p2p.ErrBroken) { // anybody could have sent these packets, with the peer's address
 			t.Errorf("settled %v: the peer is blamed: %v", settled, why)
 		}
 		if (why == nil) != settled || taken > maxHandshakeBytes || taken < maxHandshakeBytes-len(mixed) || data != maxHandshakeBytes/500 {
@@ -183,7 +184,7 @@ func TestSlowReaderOfTinyFrames(t *testing.T) {
 	}
 }
 
-// lossy loses packets of DTLS once it is switched on: so many of a hundred that leave, and that come.
+// lossy loses DTLS packets once it is switched on: given percentages of those that leave and of those that come.
 type lossy struct {
 	net.PacketConn
 	out, in atomic.Int32
@@ -207,8 +208,8 @@ func (l *lossy) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// On a network that loses every fifth packet, or every other acknowledgement, so that much comes twice, nothing that is honest
-// is too much.
+// On a network that loses every fifth packet, or every other acknowledgement, so that much comes twice, no honest peer exceeds
+// a limit.
 func TestHonestOnBadNetwork(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -308,7 +309,7 @@ func bothWays(ctx context.Context, t *testing.T, c *channel, stream *datachannel
 	}
 }
 
-// Somebody who writes a peer's address on packets does not end the connection.
+// Packets with the forged address of a peer do not end its connection.
 func TestForgedPackets(t *testing.T) {
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -196,7 +196,8 @@ type packet struct {
 	next *packet
 }
 
-// packets is a pool of packets of the usual size. It is none of internal/buffers: a packet is an entry of a list, with its memory.
+// packets is a pool of packets of the usual size. It does not use internal/buffers, since a packet is an entry of a list, with
+// its memory.
 var packets = sync.Pool{New: func() any { return &packet{b: make([]byte, 0, smallPacket)} }}
 
 // maxWaiting bounds the packets that wait for one connection's reader, in bytes. The library reads packets at once, so that only a

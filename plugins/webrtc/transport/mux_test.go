@@ -12,7 +12,7 @@ import (
 	"github.com/pion/stun"
 )
 
-// muxFor is a mux with a socket at the address, which must be one of loopback.
+// muxFor is a mux with a socket at a loopback address.
 func muxFor(t *testing.T, at string, options Options) *mux {
 	t.Helper()
 	s, err := options.check()
@@ -71,7 +71,7 @@ func send(t *testing.T, from *net.UDPConn, to *net.UDPAddr, b []byte) {
 	}
 }
 
-// request is a binding request to the one whose name is ufrag.
+// request is a binding request to the connection with the name ufrag.
 func request(t *testing.T, ufrag string) []byte {
 	t.Helper()
 	m, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername(ufrag+":theirs"))
@@ -94,8 +94,8 @@ func expect(t *testing.T, c net.PacketConn, want []byte, from *net.UDPConn) {
 	}
 }
 
-// Whatever address of this machine packets come to, and whichever of a connection's candidates has sent: one reader has
-// them all, and the others none.
+// One reader of a connection gets all packets, whatever address of this machine they come to, and whichever candidate has sent
+// there; the others get none.
 func TestOneReader(t *testing.T) {
 	m := muxFor(t, ":0", Options{})
 	first, second := part(t, m, "mine", "127.0.0.1"), part(t, m, "mine", "127.0.0.2")
@@ -107,7 +107,7 @@ func TestOneReader(t *testing.T) {
 		hello := request(t, "mine")
 		send(t, peer, udpAddress(to, m), hello)
 		expect(t, first, hello, peer)
-		if i == 0 { // from then on by the address
+		if i == 0 { // the next packets are found by the address
 			if _, err := second.WriteTo([]byte("answer"), peer.LocalAddr()); err != nil {
 				t.Fatal(err)
 			}
@@ -122,8 +122,8 @@ func TestOneReader(t *testing.T) {
 	expect(t, first, record("still"), peer)
 }
 
-// Connections have their own packets, and those of nobody are dropped. An address that has answered nobody follows who has
-// sent to it first.
+// Connections get their own packets, and packets of no connection are dropped. An address that has not answered belongs to the
+// connection that sent to it first.
 func TestPacketsOfTwo(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	here := udpAddress("127.0.0.1", m)
@@ -144,7 +144,7 @@ func TestPacketsOfTwo(t *testing.T) {
 	if _, err := two.WriteTo([]byte("x"), p.LocalAddr()); err != nil {
 		t.Fatal(err)
 	}
-	if err := one.Close(); err != nil { // which does not take the address with it
+	if err := one.Close(); err != nil { // the address keeps its other connection
 		t.Fatal(err)
 	}
 	send(t, p, here, record("to two"))
@@ -163,7 +163,7 @@ func TestPacketsOfTwo(t *testing.T) {
 	}
 }
 
-// What nobody reads is bounded, and so are the addresses of one connection.
+// Packets that nobody reads are bounded, and so are the addresses of one connection.
 func TestMuxBounds(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	c := part(t, m, "mine", "127.0.0.1").(*muxConn)
@@ -184,7 +184,7 @@ func TestMuxBounds(t *testing.T) {
 	}
 }
 
-// The addresses that are offered are those that the operator wants.
+// Only the addresses that the operator allows are offered.
 func TestOfferedAddresses(t *testing.T) {
 	no := false
 	for _, c := range []struct {

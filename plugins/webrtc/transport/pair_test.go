@@ -163,7 +163,7 @@ func FuzzDescription(f *testing.F) {
 	})
 }
 
-// Frames around the sizes at which a channel's room changes are whole, in traffic and after a calm.
+// Frames around the sizes at which a channel's buffer grows or shrinks arrive whole, in traffic and after a pause.
 func TestFramesWhileRoomFollowsTraffic(t *testing.T) {
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -183,7 +183,7 @@ func TestFramesWhileRoomFollowsTraffic(t *testing.T) {
 	}
 }
 
-// Close ends the channel at once: what was sent and has not left is lost, and no fault of the connection.
+// Close ends the channel at once: frames that have not left are lost, which the other side does not report as a fault.
 func TestCloseInTheMiddleOfAFrameIsEOF(t *testing.T) {
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -204,7 +204,7 @@ func TestCloseInTheMiddleOfAFrameIsEOF(t *testing.T) {
 	}
 }
 
-// A Send that its context ends in the middle of a large frame leaves more than one message: the next Send goes on with it.
+// A Send whose context ends in the middle of a large frame leaves more than one message: the next Send sends them first.
 func TestSendGoesOnAfterItsContext(t *testing.T) {
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

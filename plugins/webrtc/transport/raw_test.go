@@ -11,11 +11,10 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// Whatever a peer has put into the memory of the library, it is little, and it ends the connection: where nobody reads, and
-// where nothing could be read.
+// A peer that fills the library's memory, with unread or unreadable data, loses its connection while that is still little.
 func TestUnreadable(t *testing.T) {
 	const chunks = 48      // in a packet
-	const ahead = 32 << 10 // bytes: what is not read for long is lost
+	const ahead = 32 << 10 // bytes: packets that are not read for long are lost
 	for _, attack := range rawsctp.Attacks() {
 		t.Run(attack.Name, func(t *testing.T) {
 			c, end := meets(t, transportFor(t), p2p.Handler)
@@ -30,7 +29,7 @@ func TestUnreadable(t *testing.T) {
 			began, sent := time.Now(), victim.meter.authentic()
 			for time.Since(began) < patience && victim.lives() {
 				taken := victim.takes(sent - ahead)
-				if had := victim.meter.authentic(); !taken || had > sent { // the rest is lost, or there is more than this test sends
+				if had := victim.meter.authentic(); !taken || had > sent { // the rest is lost, or something else was counted too
 					sent = had
 				}
 				for i := range packet {
@@ -52,7 +51,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// takes waits until SCTP has had so many bytes, as long as the channel lives; not for ever: some may be lost.
+// takes waits until SCTP has received so many bytes, for some time, while the channel lives: packets may be lost.
 func (c *channel) takes(bytes int64) bool {
 	if c.meter.authentic() >= bytes {
 		return true
@@ -81,7 +80,7 @@ func (c *channel) lives() bool {
 	}
 }
 
-// heap is the largest heap that is seen until stop.
+// heap measures the largest heap until grown is called.
 func heap(t *testing.T) (grown func() int64) {
 	before := int64(inUse().HeapAlloc)
 	var most atomic.Int64

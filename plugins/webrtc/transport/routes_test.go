@@ -40,8 +40,8 @@ func ask(t *testing.T, c net.PacketConn, to *net.UDPConn) *stun.Message {
 	return q
 }
 
-// An address is the connection's that it has answered. Nobody takes it by sending there, before or after, and the answers of
-// each are their own.
+// An address belongs to the connection that it has answered. Another connection does not get it by sending there, before or
+// after, and each gets its own answers.
 func TestAnswerMakesOwner(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	here := udpAddress("127.0.0.1", m)
@@ -60,7 +60,7 @@ func TestAnswerMakesOwner(t *testing.T) {
 		strangers = append(strangers, c)
 	}
 	wrong := checkOf(t)
-	send(t, peer, here, answerTo(t, wrong, peer)) // to a question that nobody has asked: dropped
+	send(t, peer, here, answerTo(t, wrong, peer)) // to a request that nobody has sent: dropped
 	send(t, outside(t), here, answerTo(t, q, peer))
 	send(t, peer, here, answerTo(t, q, peer))
 	expect(t, honest, answerTo(t, q, peer), peer)
@@ -73,7 +73,7 @@ func TestAnswerMakesOwner(t *testing.T) {
 		send(t, peer, here, record(itoa(i)))
 		expect(t, honest, record(itoa(i)), peer)
 	}
-	for i := range 1000 { // what a connection does for long does not fill anything
+	for i := range 1000 { // the tables do not grow with time
 		if _, err := honest.WriteTo(record("x"), peer.LocalAddr()); err != nil {
 			t.Fatal(i, err)
 		}
@@ -85,8 +85,8 @@ func TestAnswerMakesOwner(t *testing.T) {
 	}
 }
 
-// A peer that has come back behind the same address, with another connection, has its packets when the one before has been
-// silent for a while, and not earlier.
+// A new connection of a peer behind the same address gets the packets from there once the connection before has been silent for
+// a while, and not earlier.
 func TestOwnerThatIsGone(t *testing.T) {
 	one, two := &muxConn{}, &muxConn{}
 	now := time.Unix(1000, 0)
@@ -107,8 +107,8 @@ func TestOwnerThatIsGone(t *testing.T) {
 	}
 }
 
-// Where nobody has answered little is sent; who is heard first is asked back although a limit has been used up; who has
-// answered is not counted.
+// Little is sent to addresses that have not answered. A check from an address is returned although a limit is used up, and
+// addresses that have answered do not count.
 func TestUnansweredBudget(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	v := newVictim(t, 1)
@@ -147,14 +147,14 @@ func TestUnansweredBudget(t *testing.T) {
 		}
 	}
 	most := limits().Host.Datagrams
-	back := int(float64(most) * float64(time.Since(began)) / float64(reach.Usual().Refill)) // of the limit, meanwhile
+	back := int(float64(most) * float64(time.Since(began)) / float64(reach.Usual().Refill)) // the part of the limit that has refilled meanwhile
 	if n := v.count(); n > most+back+1 {
 		t.Errorf("%d packets to one host, at most %d", n, most+back)
 	}
 }
 
-// From how many addresses a connection is spoken to is bounded, since the library remembers each; and it is not spoken to
-// from where peers may not be.
+// A connection takes packets from a bounded number of addresses, since the library remembers each, and from none that peers may
+// not name.
 func TestStrangeAddresses(t *testing.T) {
 	no := false
 	m := muxFor(t, "127.0.0.1:0", Options{Loopback: &no})

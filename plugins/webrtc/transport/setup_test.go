@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// together sets up a connection between two transports, whose signals go over there and back.
+// together sets up a connection between two transports; there and back carry the signals.
 func together(t testing.TB, a, b *Transport, there, back chan p2p.Signal, mine p2p.Signals) (x, y p2p.Channel) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -28,7 +28,7 @@ func together(t testing.TB, a, b *Transport, there, back chan p2p.Signal, mine p
 	return x, y
 }
 
-// withoutCandidates are the signals of a Requester that hears from the Handler before it hears of its addresses.
+// withoutCandidates are the signals of a Requester that gets packets of the Handler before the Handler's candidates.
 type withoutCandidates struct{ wire }
 
 func (w withoutCandidates) Recv(ctx context.Context) (p2p.Signal, error) {
@@ -40,8 +40,8 @@ func (w withoutCandidates) Recv(ctx context.Context) (p2p.Signal, error) {
 	}
 }
 
-// A Handler that is heard before its candidates have come is not kept waiting. The library would wait a second each
-// time, so that one of several set-ups that is quicker is enough on a busy machine.
+// A Handler whose packets come before its candidates is used at once. The library would wait a second each time; so, on a busy
+// machine, it is enough that one of several set-ups is quicker.
 func TestPeerHeardFirst(t *testing.T) {
 	best := time.Hour
 	for range 5 {
@@ -56,7 +56,7 @@ func TestPeerHeardFirst(t *testing.T) {
 	}
 }
 
-// Set-ups between two transports over all of this machine's addresses: how long the slow ones take is what matters.
+// Set-ups between two transports over all of this machine's addresses: the slow ones matter.
 func BenchmarkSetUp(b *testing.B) {
 	var took []time.Duration
 	for b.Loop() {

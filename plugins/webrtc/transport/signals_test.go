@@ -18,14 +18,14 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// scripted is signals that were written before: Recv gives them, and then the error, or nothing until ctx ends.
+// scripted are prepared signals: Recv returns them, and then the error, or waits until ctx ends.
 type scripted struct {
 	mu      sync.Mutex
 	come    []p2p.Signal
-	then    error // of Recv, after all of them; nil: it waits
+	then    error // Recv's error after all of them; nil: it waits
 	refuses error // of Send
 	sent    []p2p.Signal
-	noted   func(p2p.Signal) // of each that is sent; may be nil
+	noted   func(p2p.Signal) // called with each signal that is sent; may be nil
 }
 
 func (s *scripted) Send(_ context.Context, sig p2p.Signal) error {
@@ -137,7 +137,7 @@ func TestDeadSignals(t *testing.T) {
 	}
 }
 
-// Descriptions that are none are refused by both roles.
+// Both roles refuse garbage instead of a description.
 func TestGarbageDescriptions(t *testing.T) {
 	tr := transportFor(t)
 	good := realOffer(t)
@@ -193,8 +193,7 @@ func (m *meddler) Recv(ctx context.Context) (p2p.Signal, error) {
 	return m.Signals.Recv(ctx)
 }
 
-// Candidates that make no sense, before and after the description, do not cost the connection; nor does a kind of
-// signal that nobody knows.
+// Invalid candidates, before and after the description, do not prevent the connection; nor does an unknown kind of signal.
 func TestGarbageCandidatesAreIgnored(t *testing.T) {
 	a, b := transportFor(t), transportFor(t)
 	var garbage []p2p.Signal
@@ -239,7 +238,7 @@ func TestOnePortForAllPeers(t *testing.T) {
 		defer cancel()
 		s := &scripted{noted: func(sig p2p.Signal) {
 			if sig.Kind == p2p.Candidate {
-				time.AfterFunc(300*time.Millisecond, cancel) // and those that follow
+				time.AfterFunc(300*time.Millisecond, cancel) // after the candidates that follow
 			}
 		}}
 		if _, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob.Join(fmt.Sprint(i)), Role: p2p.Requester}, s); err == nil {
@@ -263,7 +262,7 @@ func TestOnePortForAllPeers(t *testing.T) {
 	}
 }
 
-// Whatever a peer describes is understood or refused, and what is shown to the library is what was checked.
+// A peer's description is understood or refused, whatever it is, and the library gets only what was checked.
 func FuzzOfferedSession(f *testing.F) {
 	good := realOffer(f)
 	f.Add(good)
@@ -292,7 +291,7 @@ func FuzzOfferedSession(f *testing.F) {
 	})
 }
 
-// readable: what is taken as a candidate the library must be able to read, and it must say what was checked.
+// readable checks that the library can read a candidate that was accepted, and reads it as it was checked.
 func readable(t *testing.T, text string) {
 	t.Helper()
 	at, form, err := readCandidate(text)
@@ -308,7 +307,7 @@ func readable(t *testing.T, text string) {
 	}
 }
 
-// Candidates of other kinds than UDP at an IP address are not taken.
+// Only candidates of UDP at an IP address are accepted.
 func TestReadCandidate(t *testing.T) {
 	for text, good := range map[string]bool{
 		"candidate:1 1 udp 2130706431 192.0.2.1 9 typ host":                      true,
@@ -333,7 +332,7 @@ func TestReadCandidate(t *testing.T) {
 	}
 }
 
-// Nothing but the one data channel, and nothing that is larger than what it is for, is taken of a session.
+// A session description is accepted only for the one data channel, and with fields of limited size.
 func TestParseSession(t *testing.T) {
 	good := realOffer(t)
 	change := func(old, by string) string {

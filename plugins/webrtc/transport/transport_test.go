@@ -27,7 +27,7 @@ func TestLongDeadPeer(t *testing.T) {
 	transporttest.DeadPeer(t, transporttest.Suite{New: New})
 }
 
-// openHasty opens a transport that notices death in little time; a busy machine may keep a peer silent for less.
+// openHasty opens a transport that notices death soon, but not so soon that a busy machine's delays count as death.
 func openHasty(c p2p.Config) (p2p.Transport, error) {
 	return open(c, liveness{disconnected: 1500 * time.Millisecond, failed: 1500 * time.Millisecond, consent: 500 * time.Millisecond})
 }

@@ -38,7 +38,8 @@ func (t *Transport) accept() {
 	}
 }
 
-// admit gives a connection a place until leave is called, once or more. One host has few, so that it cannot keep others out.
+// admit gives a connection a place until leave is called, which may be called again. One host has few places, so that it cannot
+// keep others out.
 func (t *Transport) admit(conn net.Conn) (leave func(), ok bool) {
 	at, _ := conn.RemoteAddr().(*net.TCPAddr)
 	if at == nil {
@@ -62,8 +63,8 @@ func (t *Transport) admit(conn net.Conn) (leave func(), ok bool) {
 	}), true
 }
 
-// match finds the set-up that an incoming connection is for, checks who it is, and waits until the peer has chosen
-// this connection among those that it has tried. It calls named when the connection has named one.
+// match finds the set-up that an incoming connection is for, checks its certificate, and waits until the peer has chosen this
+// connection among those that it has tried. It calls named when the connection has named one.
 func (t *Transport) match(raw net.Conn, named func()) {
 	ctx, cancel := context.WithTimeout(t.ctx, handshakeTime)
 	defer cancel()
@@ -111,7 +112,7 @@ type awaited struct {
 	tried      int            // connections that have named it; guarded by transport.mu
 }
 
-// take gives the set-up its connection; false where it has one or is over.
+// take gives the set-up its connection; it returns false if the set-up has one or is over.
 func (a *awaited) take(t *Transport, conn *tls.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -70,7 +70,8 @@ type dialed struct {
 }
 
 // dialAll dials each candidate as it comes, side by side, and returns the first connection that the other side
-// confirms. When it returns every other attempt has ended. A peer may name few, and where the policy lets it.
+// confirms. When it returns every other attempt has ended. A peer may name few candidates, and only at addresses that the
+// policy allows.
 func (t *Transport) dialAll(ctx context.Context, signals p2p.Signals, config *tls.Config) (*tls.Conn, error) {
 	dialing, stop := context.WithCancel(ctx)
 	results := make(chan dialed, p2p.MaxCandidates+1)

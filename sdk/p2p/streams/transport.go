@@ -3,9 +3,9 @@
 //
 // The channel is TLS 1.3 on the network's connections. Each side makes a certificate when it starts and sends its hash in the
 // signalling; both take the other side's certificate and no other. The Handler listens, in one place for all its peers, and
-// gives each set-up a random name; the Requester dials the addresses that it is told, side by side, asks for that name
-// (as TLS server name) and keeps the first connection that the Handler confirms. Frames are those of [p2p.StreamChannel] with
-// fixed lengths and signs of life.
+// gives each set-up a random name; the Requester dials the addresses that it gets, in parallel, asks for that name (as TLS
+// server name) and keeps the first connection that the Handler confirms. Frames are those of [p2p.StreamChannel] with fixed
+// lengths and signs of life.
 //
 // The signals are JSON. A description is {"transport", "certificate", "name"}: the network's name, SHA-256 of the certificate in
 // hexadecimal, and the Handler's name for the set-up. A candidate of the Handler is {"address"}: an IP address and a port.
@@ -57,7 +57,7 @@ var ErrClosed = errors.New("the transport was closed")
 type Network struct {
 	Name      string                  // of the transport, in signals and errors
 	Listener  net.Listener            // of the one place where peers reach this side; the Transport closes it
-	Addresses func() []netip.AddrPort // where peers may try to reach it, best first; 16 are told
+	Addresses func() []netip.AddrPort // where peers may try to reach it, best first; the first 16 are sent
 	Dial      func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	Policy    reach.Policy  // which addresses a peer may name
 	Silence   time.Duration // after which a peer that sends nothing is dead; 0: 12 s
@@ -118,8 +118,8 @@ func hashOf(der []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tlsConfig takes the peer whose certificate has the hash, and nobody else. No authority is asked: the hash came
-// through the signalling, which the runtimes have authenticated.
+// tlsConfig accepts the peer whose certificate has the hash, and no other. No authority is asked: the hash came through the
+// signalling, which the runtimes have authenticated.
 func (t *Transport) tlsConfig(hash string) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
@@ -136,7 +136,7 @@ func (t *Transport) tlsConfig(hash string) *tls.Config {
 	}
 }
 
-// channel is one connection's, until it is closed.
+// channel is the channel of one connection.
 type channel struct {
 	*p2p.StreamChannel
 	forget func()
@@ -187,7 +187,7 @@ func (t *Transport) Close() error {
 	return err
 }
 
-// stream is a connection as a p2p.Conn, which says what it is that has been cut.
+// stream is a connection as a p2p.Conn; its errors name the transport and the peer's address.
 type stream struct {
 	*tls.Conn
 	name string

@@ -8,8 +8,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Conform holds a stub against what every stub has to do: make makes it, o starts it. It need not reach anything:
-// the tests are about how it begins, ends, and behaves toward the core.
+// Conform tests what every stub has to do: make makes it, o starts it. It need not reach anything: the tests are about how it
+// begins, ends, and behaves toward the core.
 func Conform(t *testing.T, make func() sdk.Stub, o Options) {
 	t.Run("says that it is created, first and from its own address", func(t *testing.T) {
 		l := Run(t, make(), o)
@@ -83,7 +83,7 @@ func (l *Link) all() []message.Message {
 	return slices.Clone(l.run.seen)
 }
 
-// checkOrder holds statuses against the specification's figure.
+// checkOrder compares the order of statuses with the specification's figure.
 func checkOrder(t *testing.T, all []message.Status) {
 	t.Helper()
 	next := map[message.Status][]message.Status{

@@ -8,5 +8,5 @@
 // Every wait is bounded by Options.Patience; what does not come is a failure of the test that says what came instead.
 // The test's end stops the stub and fails where it does not stop.
 //
-// [Conform] holds a stub against what every stub has to do (specification, "Protostub lifecycle").
+// [Conform] tests what every stub has to do (specification, "Protostub lifecycle").
 package stubtest

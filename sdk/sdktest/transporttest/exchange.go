@@ -119,7 +119,7 @@ func sendNumbered(ctx context.Context, c p2p.Channel, count int, seed uint64) er
 		for i := range k {
 			buffers[i] = frames.frame(buffers[i])
 		}
-		// Where a channel can tell whether it would wait, half of the frames go that way as far as they go.
+		// Where the channel is a p2p.Prompt, half of the frames are sent with TrySend, as far as it takes them.
 		prompt, ok := c.(p2p.Prompt)
 		if !ok || batches.IntN(2) == 0 || !prompt.TrySend(buffers[:k]...) {
 			if err := c.Send(ctx, buffers[:k]...); err != nil {
@@ -155,8 +155,7 @@ func recvNumbered(ctx context.Context, c p2p.Channel, count int, seed uint64) er
 	return nil
 }
 
-// testPrompt: a channel that can tell whether a Send would wait carries a lone small frame without, and does not take what
-// is more than may be under way.
+// testPrompt: TrySend carries a lone small frame, and takes no more than may be under way.
 func testPrompt(t *testing.T, s Suite) {
 	p, stop := s.pair(t)
 	defer stop()
@@ -191,7 +190,7 @@ func testPrompt(t *testing.T, s Suite) {
 	}
 }
 
-// pressed is how large the frames are that a peer sends to one which does not read.
+// pressed is the size of the frames that are sent to a peer which does not read.
 const pressed = 64 << 10
 
 // testBackpressure: the peer does not read. Send has to block, with a bounded amount under way, and to go on when the

@@ -12,8 +12,8 @@ import (
 )
 
 // testImpostor: whole set-ups, with the Requester and the Handler of package p2p over the transport. First an honest
-// one, which must go live. Then somebody who carries the signalling puts the description and the candidates of a
-// transport of his own in place of one side's: the side that he would deceive must not go live.
+// one, which must go live. Then an impostor that carries the signalling puts the description and the candidates of
+// its own transport in place of one side's: the side that it tries to deceive must not go live.
 func testImpostor(t *testing.T, s Suite) {
 	for name, plays := range map[string]p2p.Role{"nobody": -1, "as the Handler": p2p.Handler, "as the Requester": p2p.Requester} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func (w *signalling) impersonate(t *testing.T, s Suite, plays p2p.Role) (stop fu
 	}
 }
 
-// impostor is the signals of a stranger's transport: he reads what one side says, and writes what it sees.
+// impostor is the signals of a stranger's transport: it reads what one side says, and writes what that side sees.
 type impostor struct {
 	w     *signalling
 	plays p2p.Role

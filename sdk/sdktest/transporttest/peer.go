@@ -83,7 +83,7 @@ type peerProcess struct {
 	done  sync.WaitGroup
 	stop  context.CancelFunc
 	mu    sync.Mutex
-	other bytes.Buffer // what it wrote and is no signal
+	other bytes.Buffer // its output that is not a signal
 }
 
 // startPeer starts the process; what comes to end e goes there, and its signals leave by e.

@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// testGarbage: each side is given descriptions that are none. It refuses them by itself, before its ctx ends, and the
+// testGarbage: each side is given descriptions that are garbage. It refuses them by itself, before its ctx ends, and the
 // transport goes on serving others.
 func testGarbage(t *testing.T, s Suite) {
 	requester, stopA := s.make(t, s.Requester)

@@ -133,7 +133,7 @@ func (w *signalling) tell() {
 	w.changed = make(chan struct{})
 }
 
-// roleOf is whose a message is.
+// roleOf returns the role of the side to which an address belongs.
 func (w *signalling) roleOf(u message.URL) p2p.Role {
 	if u.Within(w.runtimes[p2p.Handler]) {
 		return p2p.Handler
@@ -255,7 +255,7 @@ func (w *signalling) change(role p2p.Role, c object.Change) {
 	w.apply(role, c)
 }
 
-// apply is change; w.mu is held.
+// apply is change for callers that hold w.mu.
 func (w *signalling) apply(role p2p.Role, c object.Change) {
 	o := w.objects[role]
 	if o == nil {
@@ -270,7 +270,7 @@ func (w *signalling) apply(role p2p.Role, c object.Change) {
 	}
 }
 
-// pretend makes a signal seen as one of role's side, when there is an object that it can be in.
+// pretend shows a signal as one of role's side, when there is an object for it.
 func (w *signalling) pretend(ctx context.Context, role p2p.Role, sig p2p.Signal) error {
 	w.mu.Lock()
 	for w.objects[role] == nil {

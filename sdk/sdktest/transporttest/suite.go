@@ -144,7 +144,7 @@ func runtimeURL(name string, i int) message.URL {
 	return message.URL(fmt.Sprintf("hyperty-runtime://example.com/%s-%d", name, i))
 }
 
-// make makes a transport, and closes it when t's test function returns by the returned stop. Stop may be called twice.
+// make makes a transport. The returned stop closes it, and may be called twice.
 func (s Suite) make(t testing.TB, options json.RawMessage) (tr p2p.Transport, stop func()) {
 	t.Helper()
 	tr, err := s.New(p2p.Config{Options: options, Log: s.Log})

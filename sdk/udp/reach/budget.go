@@ -28,7 +28,7 @@ func Usual() Limits {
 	}
 }
 
-// How long, and of how many, it is remembered that they have answered.
+// For how long it is remembered that an address has answered, and of how many addresses.
 const (
 	answerHolds = 10 * time.Minute
 	maxAnswered = 4096
@@ -47,7 +47,7 @@ type Budget struct {
 	proven   memory[string]
 }
 
-// host is what was sent to one host, and because of whom.
+// host is what was sent to one host, and because of which peers.
 type host struct {
 	account
 	shares map[string]*share
@@ -151,7 +151,7 @@ func (b *Budget) Free(at netip.AddrPort, now time.Time) bool {
 	return b.answered.has(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), now)
 }
 
-// Proven says that a set-up with the peer has succeeded now, at whatever address: that it is no invention.
+// Proven notes that a set-up with the peer has succeeded now, at whatever address: the peer is not invented.
 func (b *Budget) Proven(remote string, now time.Time) { b.proven.add(remote, now) }
 
 // sweep forgets from time to time the accounts whose limits are unused again. What is left was sent in the last Refill, or is what the limits had

@@ -26,8 +26,8 @@ type Candidates struct {
 	ports map[netip.Addr]int
 }
 
-// Add takes an address, and says whether it is new; at counts as the IPv4 address that it is where it is written as one
-// of IPv6. The error is a *[Refusal] of the policy, or wraps [ErrTooMany]. An address that is refused does not count.
+// Add takes an address, and says whether it is new. An IPv4 address that is written as IPv6 counts as IPv4. The error is a
+// *[Refusal] of the policy, or wraps [ErrTooMany]. An address that is refused does not count.
 func (c *Candidates) Add(at netip.AddrPort) (bool, error) {
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	if _, ok := c.known[at]; ok {
@@ -56,7 +56,7 @@ func (c *Candidates) Has(at netip.AddrPort) bool {
 	return ok
 }
 
-// Len is how many there are.
+// Len is how many addresses there are.
 func (c *Candidates) Len() int { return len(c.known) }
 
 func orElse(n, usual int) int {

@@ -37,7 +37,7 @@ var (
 type Refusal struct {
 	Address netip.AddrPort
 	Reason  error // one of the errors of this package
-	// Inner is the IPv4 address that the refused IPv6 address leads to, where that is why.
+	// Inner is the IPv4 address to which the refused IPv6 address leads, if it was refused because of that.
 	Inner netip.Addr
 }
 
@@ -125,8 +125,8 @@ func BroadcastOf(network netip.Prefix) (broadcast netip.Addr, ok bool) {
 	return netip.AddrFrom4(b), true
 }
 
-// Host is what counts as one host: an IPv4 address, however it is written, or a /64 of IPv6, all of which whoever has one of
-// its addresses usually has.
+// Host returns what counts as one host: an IPv4 address, however it is written, or a /64 network of IPv6, which usually belongs
+// to one customer as a whole.
 func Host(ip netip.Addr) netip.Addr { return part(ip, 64) }
 
 // Site is what counts as one customer of a network: an IPv4 address, or a /48 of IPv6.

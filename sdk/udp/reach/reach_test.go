@@ -43,7 +43,7 @@ func TestPolicy(t *testing.T) {
 		{"255.255.255.255:1", ErrBroadcast, ErrBroadcast},
 		{"[::ffff:255.255.255.255]:1", ErrBroadcast, ErrBroadcast},
 		{"192.0.2.255:1", nil, ErrBroadcast},
-		{"127.255.255.255:1", ErrLoopback, ErrBroadcast}, // taken with other loopback addresses, it is no less a broadcast
+		{"127.255.255.255:1", ErrLoopback, ErrBroadcast}, // a broadcast address too, also where loopback addresses are taken
 		{"0.0.0.0:1", ErrUnspecified, ErrUnspecified},
 		{"[::]:1", ErrUnspecified, ErrUnspecified},
 		{"[::ffff:0.0.0.0]:1", ErrUnspecified, ErrUnspecified},
@@ -236,7 +236,7 @@ func TestBudgetForgets(t *testing.T) {
 	}
 }
 
-// Nothing that a peer writes as an address is taken that the policy would refuse written otherwise, and no more than allowed.
+// An address that the policy refuses in one spelling is taken in no other, and no more are taken than allowed.
 func FuzzCandidates(f *testing.F) {
 	for _, seed := range []string{"192.0.2.7:1", "[::ffff:127.0.0.1]:9", "[fe80::1%eth0]:1", "[64:ff9b::a00:1]:1", "[2002:7f00:1::]:1", "10.0.0.1:0", "x"} {
 		f.Add(seed, true, false)

@@ -24,9 +24,9 @@ func Runtime(u message.URL) message.URL {
 	return u.Runtime()
 }
 
-// Publication tells whether to is an address of which any number listens, none included: a message to it is not
-// answered with 404. Beside those of the runtimes' rule it is the address of a data object's children, which only the object's
-// runtime tells from others.
+// Publication tells whether to is an address with any number of listeners, perhaps none: a message to it is not answered with
+// 404. Besides those that message.Message.Publication knows, these are the addresses of a data object's children, which only
+// the object's runtime can tell from others.
 func Publication(to message.URL) bool {
 	return to.ForSubscribers() || strings.Contains(to.Path()+"/", "/children/")
 }

@@ -14,7 +14,7 @@ import (
 // KeyFile is the file of the key that tokens are signed with.
 type KeyFile struct {
 	Name string
-	Make bool // it is made where it is not there
+	Make bool // make the file if it does not exist
 }
 
 const maxKeyFile = 4 << 10
@@ -83,7 +83,7 @@ func (f KeyFile) Public() (ed25519.PublicKey, error) {
 	return nil, fmt.Errorf("key: %s has no Ed25519 key", f.Name)
 }
 
-// create makes the file with a new key, unless it is there. Whoever makes it at the same time gets the same one.
+// create makes the file with a new key, unless it exists. If several processes do so at the same time, all get the same key.
 func (f KeyFile) create() error {
 	if _, err := os.Stat(f.Name); !errors.Is(err, fs.ErrNotExist) {
 		return nil // read says what is wrong with it

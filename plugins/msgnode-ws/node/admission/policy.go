@@ -10,15 +10,15 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Policy decides, by [Rules], who may use the nodes of a domain. It keeps nothing: where a token is for a number of runtimes, it says
-// which one has to be counted.
+// Policy decides, by [Rules], who may use the nodes of a domain. It keeps no state: if a token is for a number of runtimes, its
+// verdict names the token whose use has to be counted.
 type Policy struct {
 	rules  Rules
 	domain string
 	key    KeyFile
 }
 
-// New makes the policy of a domain's node. The error is for a key that cannot be read, where tokens count.
+// New makes the policy of a domain's node. The error says that the key cannot be read, if tokens count.
 func New(domain string, r Rules, key KeyFile) (*Policy, error) {
 	p := &Policy{rules: r, domain: strings.ToLower(domain), key: key}
 	if r.Invites() {
@@ -32,12 +32,12 @@ func New(domain string, r Rules, key KeyFile) (*Policy, error) {
 // Verdict is what is decided about a runtime that is admitted.
 type Verdict struct {
 	Guest Guest
-	// Counted is the token by which it is admitted, where that is for a number of runtimes: it may be used up. nil: none has to be
-	// counted.
+	// Counted is the token by which the runtime is admitted, if that is for a number of runtimes: it may be used up. nil: no
+	// use has to be counted.
 	Counted *Token
-	// Visitor says that it is admitted as a visitor where Counted is used up.
+	// Visitor says that the runtime is admitted as a visitor if Counted is used up.
 	Visitor bool
-	// Problem is why a visitor's token was not looked at: the key cannot be read. It is for the operator.
+	// Problem is why a visitor's token was not checked: the key cannot be read. It is for the operator.
 	Problem error
 }
 
@@ -46,8 +46,8 @@ type Refused struct{ text string }
 
 func (e *Refused) Error() string { return e.text }
 
-// Admit decides whether a runtime, which has proved its key, may use the node. token may be empty. The error is a [*Refused], or that
-// of the key with which tokens are checked.
+// Admit decides whether a runtime, which has proved its key, may use the node. token may be empty. The error is a [*Refused],
+// or says that the key for checking tokens cannot be read.
 func (p *Policy) Admit(runtime message.URL, token string, now time.Time) (Verdict, error) {
 	who, mode := p.mode(runtime)
 	r := &p.rules
@@ -78,7 +78,7 @@ func (p *Policy) Admit(runtime message.URL, token string, now time.Time) (Verdic
 	return p.redeem(who, runtime, token, now)
 }
 
-// AdmitUnproved is Admit for a runtime of the reference's dialects, which has proved nothing: a list says nothing of it.
+// AdmitUnproved is Admit for a runtime of the reference's dialects, which has proved nothing: so lists do not admit it.
 func (p *Policy) AdmitUnproved(runtime message.URL, token string, now time.Time) (Verdict, error) {
 	if who, mode := p.mode(runtime); mode == Listed {
 		return Verdict{}, p.refuse(who, Listed, "a runtime that proves no key cannot be on a list; it needs the dialect protofly.v1")
@@ -95,10 +95,10 @@ func (p *Policy) UsedUp(runtime message.URL, t *Token) *Refused {
 	return p.refuse(who, Invited, "the token has been used by %d runtimes, as many as it is for; ask the operator of %s for another one", t.Uses, p.domain)
 }
 
-// Who a runtime is to a domain.
+// What a runtime is to a domain.
 const members, visitors = "members", "visitors"
 
-// mode is who a runtime is, and which of them are admitted.
+// mode returns what a runtime is to the domain, and the rule for those.
 func (p *Policy) mode(runtime message.URL) (who, mode string) {
 	if !strings.EqualFold(runtime.NodeDomain(), p.domain) {
 		return visitors, p.rules.Visitors

@@ -75,7 +75,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// Where the key is gone, a token admits nobody, and a visitor stays one: that is for the operator to hear.
+// If the key is gone, a token admits nobody, a visitor stays a visitor, and the verdict tells the operator.
 func TestPolicyWithoutItsKey(t *testing.T) {
 	file := KeyFile{Name: filepath.Join(t.TempDir(), "key.pem"), Make: true}
 	p, err := New("example.com", Rules{Members: Invited}, file)

@@ -20,10 +20,10 @@ type Rules struct {
 	Visitors string // the same
 	// Runtimes are admitted by [Listed] and by [Invited]. A runtime proves with its key that it is one of them.
 	Runtimes []message.URL
-	// Revoked are runtimes, and IDs of tokens, that are admitted no more, whatever else is said.
+	// Revoked are runtimes, and IDs of tokens, that are not admitted, whatever the other rules say.
 	Revoked []string
-	// Key is the file of the key that tokens are signed with (PKCS #8, PEM), or of its public key where others make
-	// the tokens. Default: admission-key.pem in the data folder, which is made when it is needed.
+	// Key is the file of the key that tokens are signed with (PKCS #8, PEM), or of its public key if the tokens are made
+	// elsewhere. Default: admission-key.pem in the data folder, which is made when it is needed.
 	Key string
 }
 
@@ -52,7 +52,7 @@ func (a Rules) Check() error {
 	return errors.Join(errs...)
 }
 
-// Invites tells whether tokens count.
+// Invites tells whether tokens admit anybody.
 func (a Rules) Invites() bool { return a.Members == Invited || a.Visitors == Invited }
 
 // closed tells whether not everybody is admitted as mode says.

@@ -18,7 +18,7 @@ import (
 // Token says that a runtime may use a node. Its text is a JSON Web Token, signed with Ed25519.
 type Token struct {
 	ID      string      // by which it can be revoked
-	Runtime message.URL // the one that it is for; "": for whoever has it
+	Runtime message.URL // the only one that may use it; "": any
 	Uses    int         // for so many runtimes, the first that come; 0: for any number
 	Expires time.Time   // zero: never
 }
@@ -29,7 +29,7 @@ type claims struct {
 	Uses int `json:"uses,omitempty"`
 }
 
-// maxUses is the most runtimes that a token may be for, where they are counted.
+// maxUses is the largest number of runtimes that a counted token may be for.
 const maxUses = 1000
 
 // Invite makes the text of a token for the nodes of a domain that have the key. ID is chosen where it is empty.

@@ -36,7 +36,7 @@ type Router interface {
 	// Want has messages for u lead to c, and Unwant ends that.
 	Want(c *routing.Client, u message.URL, why routing.Reason) error
 	Unwant(c *routing.Client, u message.URL, why routing.Reason)
-	// EndOthers ends what others have heard at an address, before its owner has it.
+	// EndOthers ends other runtimes' subscriptions and routes to an address, before its owner gets it.
 	EndOthers(ctx context.Context, given *state.Allocation)
 }
 
@@ -109,7 +109,7 @@ func (a *Allocation) grantAll(c *routing.Client, scheme string, number int, iden
 			continue
 		}
 		if err != nil {
-			a.releaseAll(c.Context(), list, c.Runtime()) // of a block that is not whole nobody is told
+			a.releaseAll(c.Context(), list, c.Runtime()) // the runtime does not learn of an incomplete block
 			if errors.Is(err, ErrConflict) {
 				return nil, refusal.New(message.CodeConflict, "%s belongs to another runtime; wish for another identifier", row.Address)
 			}
@@ -120,8 +120,8 @@ func (a *Allocation) grantAll(c *routing.Client, scheme string, number int, iden
 	return list, nil
 }
 
-// Grant makes an address a runtime's, in one write. The error is [ErrConflict] where it is another one's. What the copy of
-// the state says is never the answer: a node may be behind the others.
+// Grant gives an address to a runtime, in one write. The error is [ErrConflict] if the address is another runtime's. The copy
+// of the state never decides: a node's copy may be behind.
 func (a *Allocation) Grant(ctx context.Context, row state.Allocation) error {
 	ctx, cancel := a.state.Within(ctx)
 	defer cancel()
@@ -142,8 +142,8 @@ func (a *Allocation) Grant(ctx context.Context, row state.Allocation) error {
 	return err
 }
 
-// releaseAll gives back what was just granted. Where the state cannot be written that takes no longer than one write would:
-// the retention time frees what is left.
+// releaseAll gives back what was just granted. If the state cannot be written, it takes no longer than one write: the retention
+// time frees the rest.
 func (a *Allocation) releaseAll(ctx context.Context, list []message.URL, runtime message.URL) {
 	ctx, cancel := a.state.Within(ctx)
 	defer cancel()
@@ -154,7 +154,7 @@ func (a *Allocation) releaseAll(ctx context.Context, list []message.URL, runtime
 	}
 }
 
-// Release ends a runtime's right to an address, in one write. The error is [ErrConflict] where it is another one's.
+// Release ends a runtime's right to an address, in one write. The error is [ErrConflict] if the address is another runtime's.
 func (a *Allocation) Release(ctx context.Context, u, runtime message.URL) error {
 	ctx, cancel := a.state.Within(ctx)
 	defer cancel()
@@ -196,7 +196,7 @@ func (a *Allocation) checkAllocation(c *routing.Client, scheme string, number in
 			return refusal.New(message.CodeBadRequest, "address allocation: %v", err)
 		}
 		if a.state.Owner(message.URL(scheme+"://"+a.domain+"/"+identifier)) == c.Runtime() {
-			return nil // it has it already, that counts once
+			return nil // the runtime has the address already: it counts once
 		}
 	}
 	if have := a.state.Allocations.Count("r:" + string(c.Runtime())); have+number > l.Addresses {
@@ -230,7 +230,7 @@ func (a *Allocation) deallocate(c *routing.Client, m message.Message) (message.M
 	}
 	for _, u := range gone {
 		err := a.Release(c.Context(), u, c.Runtime())
-		if errors.Is(err, ErrConflict) { // freed and given away meanwhile, at another node
+		if errors.Is(err, ErrConflict) { // freed meanwhile and given to another runtime, at another node
 			return message.Message{}, refusal.New(message.CodeForbidden, "%s belongs to another runtime", u)
 		}
 		if r := a.writes.Failed(err); r != nil {
@@ -241,8 +241,8 @@ func (a *Allocation) deallocate(c *routing.Client, m message.Message) (message.M
 	return m.Respond(message.CodeOK, nil), nil
 }
 
-// freed lists the runtime's addresses that which names, themselves or by their allocation key. It refuses where an
-// address is another runtime's.
+// freed lists the runtime's addresses that which names, by address or by allocation key. It refuses if an address is another
+// runtime's.
 func (a *Allocation) freed(c *routing.Client, which refjson.Names) ([]message.URL, *refusal.Refusal) {
 	keys, listed := map[string]bool{}, map[message.URL]bool{}
 	for _, name := range which {

@@ -20,7 +20,7 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/writes"
 )
 
-// stuckDisk is a bucket of which writes end, but for the first ones, when their time is over. It is its own watcher.
+// stuckDisk is a bucket whose writes, except the first ones, fail when their time is over. It is its own watcher.
 type stuckDisk struct {
 	jetstream.KeyValue
 	updates chan jetstream.KeyValueEntry
@@ -67,7 +67,7 @@ type noRouter struct{ Router }
 
 func (noRouter) EndOthers(context.Context, *state.Allocation) {}
 
-// Where the disk takes no more in the middle of a block, the requester gets an error soon: what was granted is given back in the time
+// If the disk fills up in the middle of a block, the requester gets an error soon: what was granted is given back in the time
 // of one write.
 func TestBlockOnAStuckDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,8 +8,9 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 )
 
-// Upgrade makes of rows that an earlier version wrote, a block or a wish each, a row for each address. Blocks come first:
-// their addresses are random, so whoever wished for one came after. It may be repeated, and done by several nodes at once.
+// Upgrade replaces the rows of an earlier version, each for a block or a wished address, by one row for each address. Blocks
+// come first: their addresses are random, so a wish for one of them was made later. It may be repeated, and done by several
+// nodes at once.
 func (a *Allocation) Upgrade(ctx context.Context) error {
 	for _, wished := range []bool{false, true} {
 		var err error

@@ -60,8 +60,8 @@ func (s Subjects) Unanswered(node string) string { return s.prefix + ".n." + nod
 func (s Subjects) Inboxes() string { return s.prefix + ".i" }
 
 // Interests are the subjects that connections of this node want. Each has one NATS subscription, however many
-// connections want it. All subscriptions share one channel, so that what one sender published arrives in its order
-// on whatever subjects it was. M is a connection.
+// connections want it. All subscriptions share one channel, so that what one sender published arrives in order, on
+// whatever subjects. M is the type of a connection.
 type Interests[M comparable] struct {
 	nc *nats.Conn
 	In chan *nats.Msg
@@ -101,7 +101,7 @@ func (x *Interests[M]) Add(subject string, c M) error {
 	return nil
 }
 
-// Remove ends that.
+// Remove ends what Add began.
 func (x *Interests[M]) Remove(subject string, c M) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

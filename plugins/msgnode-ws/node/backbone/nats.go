@@ -25,7 +25,7 @@ type NATS struct {
 	state    *nats.Conn
 	js       jetstream.JetStream
 
-	denied   atomic.Pointer[string] // what NATS did not permit last
+	denied   atomic.Pointer[string] // the last action that NATS did not permit
 	jsConfig *server.JetStreamConfig
 	log      natsLog
 
@@ -42,7 +42,7 @@ const (
 	MaxNATSPayload = 2 << 20
 )
 
-// Options are which NATS it is. Domain, and URL or Data, must be set.
+// Options say which NATS to use. Domain, and URL or Data, must be set.
 type Options struct {
 	Domain      string
 	URL         string // of an external cluster; "": an embedded server
@@ -56,7 +56,7 @@ type Options struct {
 func Start(o Options) (*NATS, error) {
 	b := &NATS{renewed: make(chan struct{})}
 	url := o.URL
-	// Answers come under the domain's own subjects: other clients of the account need no right to hear them.
+	// Answers come under the domain's own subjects: other clients of the account need no right to receive them.
 	extra := []nats.Option{nats.CustomInboxPrefix(NewSubjects(o.Domain).Inboxes())}
 	if o.Credentials != "" {
 		extra = append(extra, nats.UserCredentials(o.Credentials))
@@ -138,8 +138,8 @@ func (b *NATS) embed(o Options) error {
 	return nil
 }
 
-// Fault is why the embedded server cannot write, "" where it can. It lasts until revive: a stream whose write has failed
-// takes no further one, however much room there is.
+// Fault is why the embedded server cannot write, "" if it can. It lasts until Revive: a stream whose write has failed takes no
+// further one, however much room there is.
 func (b *NATS) Fault() string {
 	if b.server == nil {
 		return ""
@@ -168,7 +168,7 @@ func (b *NATS) Revive() error {
 	return nil
 }
 
-// begin has all watches begin again.
+// begin makes all watches begin again.
 func (b *NATS) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -201,7 +201,7 @@ func (b *NATS) Close() {
 type BucketOptions struct {
 	Replicas int           // servers of a cluster that keep it
 	MaxValue int           // bytes of a value
-	TTL      time.Duration // for which a value is kept that is not written again; 0: for good
+	TTL      time.Duration // for which a value is kept if it is not written again; 0: for ever
 }
 
 // Bucket opens a KV bucket, or makes it.

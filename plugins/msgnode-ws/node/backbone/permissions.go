@@ -1,6 +1,6 @@
 package backbone
 
-// BucketPrefix is what the names of a domain's tables begin with.
+// BucketPrefix is the prefix of the names of a domain's tables.
 func BucketPrefix(domain string) string { return "protofly_" + Hash(domain)[:10] + "_" }
 
 // Permissions are the NATS subjects that a node of the domain with these tables publishes and subscribes at an external cluster.

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// The URLs of a NATS cluster, separated by commas, may have a user and a password or a token in them. Whatever the node
-// prints of them, in errors, logs or the configuration, comes from here.
+// The URLs of a NATS cluster, separated by commas, may have a user and a password or a token in them. Whatever the node prints
+// of them, in errors, logs or the configuration, is made here.
 
-// natsURLs reads them. Where one cannot be read, the error does not show it.
+// natsURLs parses them. If one cannot be parsed, the error does not show it.
 func natsURLs(text string) ([]*url.URL, error) {
 	var list []*url.URL
 	for i, one := range strings.Split(text, ",") {
@@ -66,7 +66,7 @@ func Redact(text string) string {
 // natsHosts is where a cluster is, for errors.
 func natsHosts(text string) string { return strings.ReplaceAll(Redact(text), "…hidden…@", "") }
 
-// hideUserinfo is an error of the NATS client without what the URLs have of users, passwords and tokens, in whatever form.
+// hideUserinfo returns an error of the NATS client without the users, passwords and tokens of the URLs, in whatever form.
 func hideUserinfo(err error, text string) error {
 	if err == nil {
 		return nil

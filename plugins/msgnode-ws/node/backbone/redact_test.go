@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What the NATS client says of its URLs is printed without users, passwords and tokens, in whatever form they stand.
+// Errors of the NATS client about its URLs are printed without users, passwords and tokens, in whatever form.
 func TestErrorsOfNATSHideUsers(t *testing.T) {
 	const urls = "nats://me:hunter2%2F@one.example,nats://token-hunter3@two.example,nats://three.example"
 	for said, want := range map[string]string{

@@ -25,9 +25,9 @@ import (
 // The tag is that of AES-256-GCM with a key of the sender's, derived from the domain's secret and the node, the number as
 // nonce, the message and the trailer before the tag as additional data, and the NATS subject as plaintext, whose
 // ciphertext is not sent: the receiver knows the subject. So a message counts only in this domain, on its subject, once,
-// and not long after it was sent. GCM is used and not HMAC since it costs a quarter.
+// and not long after it was sent. GCM is used instead of HMAC since it takes a quarter of the time.
 //
-// A nil seal is that of an embedded NATS, which nobody else can reach: nothing is added or checked.
+// A nil seal is for an embedded NATS, which nobody else can reach: nothing is added or checked.
 type Seal struct {
 	secret [sha256.Size]byte // of the domain
 	node   [16]byte
@@ -43,7 +43,7 @@ type Seal struct {
 	spare   sync.Pool            // *scratch, of sign: a nonce with its text, much smaller than what internal/buffers has
 }
 
-// lockedSeal is a Seal whose mu is locked: methods that need that are methods of it.
+// lockedSeal is a Seal whose mu is locked; functions that need that are its methods.
 type lockedSeal Seal
 
 func (x *Seal) locked() *lockedSeal { return (*lockedSeal)(x) }
@@ -182,9 +182,9 @@ func (s *Seal) Open(subject string, data []byte) ([]byte, error) {
 	return data[:end:end], nil
 }
 
-// unknownKey is the key of a node that has not proved the secret. One that was asked for a moment ago is there still; of
-// others only so many are computed a second, else whoever forges messages would choose how much that costs. A
-// node that is not known yet becomes known by the first of its messages that is checked.
+// unknownKey returns the key of a node that has not proved the secret. A key that was asked for a moment ago is still
+// there; of others only so many are computed in a second, so that the senders of forged messages cannot choose how much
+// that costs. A node becomes known by the first of its messages whose tag is right.
 func (s *lockedSeal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 	place := &s.unknown[int(node[0])%maxUnknown]
 	if place.key != nil && place.node == node {
@@ -201,7 +201,7 @@ func (s *lockedSeal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, erro
 	return key, nil
 }
 
-// forget drops the nodes of which nothing has come for so long that nothing old of them would be taken.
+// forget drops nodes that have been silent for so long that none of their old messages would be taken.
 func (s *lockedSeal) forget(now time.Time) {
 	for node, from := range s.nodes {
 		if now.Sub(from.last) > 3*freshness {
@@ -210,16 +210,16 @@ func (s *lockedSeal) forget(now time.Time) {
 	}
 }
 
-// window remembers which numbers have come, of the highest one and those before it.
+// window remembers which numbers have come, among the highest one and those shortly before it.
 type window struct {
 	top  uint64
 	bits [windowSize / 64]uint64
 }
 
-// windowSize is how far numbers may be out of order: as many as goroutines may have taken one and not published yet.
+// windowSize is how far numbers may be out of order: several goroutines may have taken a number and not published yet.
 const windowSize = 32 << 10
 
-// take tells whether a number is new, and notes it. A number that is further back than the window is not.
+// take tells whether a number is new, and notes it. A number before the window counts as old.
 func (w *window) take(n uint64) bool {
 	switch {
 	case n > w.top:

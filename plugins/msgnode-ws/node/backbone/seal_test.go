@@ -64,7 +64,7 @@ func TestSeal(t *testing.T) {
 	if _, err := two.Open("pf.a", early); err != errStale {
 		t.Errorf("early: %v", err)
 	}
-	// Nodes come and go, and what is remembered of them goes.
+	// Nodes come and go; those that have gone are forgotten.
 	for range 100 {
 		now = now.Add(time.Minute)
 		if _, err := two.Open("x", sealOf(t, sharedSecret, "example.com", &now).Sign("x", nil)); err != nil {
@@ -79,8 +79,8 @@ func TestSeal(t *testing.T) {
 	}
 }
 
-// Forging costs the nodes no more than its bound, whatever nodes it names: those that are known are heard as before, and one
-// that is new becomes known as soon as there is time for it.
+// Forged messages cost a node no more than the bound, whatever nodes they name: messages of known nodes are taken as before,
+// and a new node becomes known as soon as a key may be computed.
 func TestForgingIsBounded(t *testing.T) {
 	now := time.Now()
 	s, known, fresh := sealOf(t, sharedSecret, "example.com", &now), sealOf(t, sharedSecret, "example.com", &now), sealOf(t, sharedSecret, "example.com", &now)

@@ -23,7 +23,7 @@ func (c *Conn) End() {
 	c.Forfeit()
 }
 
-// dropQueue gives up what waits.
+// dropQueue drops what waits to be written.
 func (c *lockedConn) dropQueue() {
 	c.all.Memory.Release(c.out.Empty()...)
 }

@@ -32,7 +32,7 @@ const (
 type Conn struct {
 	ID      uint64
 	Dialect Dialect
-	From    quota.Source // whom it is counted by, besides its runtime
+	From    quota.Source // by which it is counted, besides its runtime
 	Stamp   string       // orders the connections of one runtime: the greatest is the newest
 
 	all   *shared
@@ -42,7 +42,7 @@ type Conn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	ws     *websocket.Conn // set once, under mu; its reader and what it starts use it without
+	ws     *websocket.Conn // set once, under mu; the reader and what it starts use it without mu
 
 	mu      sync.Mutex
 	out     outbox.Outbox   // packets, shared with other connections: never written to
@@ -53,17 +53,17 @@ type Conn struct {
 
 	wake chan struct{} // capacity 1: the queue is not empty
 
-	remembered atomic.Int64 // bytes that are kept for it, besides what waits to be written
-	reading    reading      // the packet that comes in; its reader's own
+	remembered atomic.Int64 // bytes that the node keeps for it, besides what waits to be written
+	reading    reading      // the packet that comes in; used by the reader alone
 }
 
 // Context ends with the connection.
 func (c *Conn) Context() context.Context { return c.ctx }
 
-// SetRuntime says whose connection it is, once: a canonical address.
+// SetRuntime sets the runtime of the connection, once: a canonical address.
 func (c *Conn) SetRuntime(u message.URL) { c.whose.Store(&u) }
 
-// Runtime is whose connection it is; "": nobody has said or proved it yet.
+// Runtime is the runtime of the connection; "": it is not known yet.
 func (c *Conn) Runtime() message.URL {
 	if u := c.whose.Load(); u != nil {
 		return *u
@@ -71,7 +71,7 @@ func (c *Conn) Runtime() message.URL {
 	return ""
 }
 
-// Unproved tells whether the connection has proved nothing of who it is.
+// Unproved tells whether the connection is of a dialect without proofs.
 func (c *Conn) Unproved() bool { return c.Dialect != Binary }
 
 // Remember counts n bytes more, or fewer, that are kept for as long as the connection lives.
@@ -83,7 +83,7 @@ func (c *Conn) Remember(n int) {
 // Remembered is how many bytes are kept for as long as the connection lives.
 func (c *Conn) Remembered() int64 { return c.remembered.Load() }
 
-// lockedConn is a Conn whose mu is locked: methods that need that are methods of it.
+// lockedConn is a Conn whose mu is locked; functions that need that are its methods.
 type lockedConn Conn
 
 func (x *Conn) locked() *lockedConn { return (*lockedConn)(x) }

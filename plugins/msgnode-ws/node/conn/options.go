@@ -25,5 +25,5 @@ type shared struct {
 	Memory outbox.Memory // what is kept for all of them
 
 	o       Options
-	relieve func() // is called where that is more than may be
+	relieve func() // called when more is kept than may be
 }

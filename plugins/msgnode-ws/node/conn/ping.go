@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// ping notices a client that has gone without a word. It is the timer's function, which it sets again.
+// ping notices a client that has gone without a close. The timer calls it, and it sets the timer again.
 func (c *Conn) ping() {
 	c.mu.Lock()
 	if c.closed {

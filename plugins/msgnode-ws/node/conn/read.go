@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/internal/buffers"
 )
 
-// errPacketSize ends a connection whose packet fits into no buffer. The WebSocket's own limit comes before.
+// errPacketSize ends a connection whose packet fits into no buffer. The WebSocket's own limit is reached before.
 var errPacketSize = errors.New("the packet is too large")
 
 // ReadPacket reads a packet. It is the caller's until [Conn.ReadDone].
@@ -31,8 +31,8 @@ const (
 	largestPacket = 4 << 20
 )
 
-// readAll is io.ReadAll for what a client sends, until [Conn.ReadDone]. Of a large packet, all that is reserved for it counts as
-// kept: there may be many clients that send the rest never.
+// readAll is io.ReadAll for what a client sends, until [Conn.ReadDone]. The whole buffer of a large packet counts as kept:
+// there may be many clients that never send the rest.
 func (c *Conn) readAll(r io.Reader) ([]byte, error) {
 	in := &c.reading
 	in.buf = buffers.Get(smallPacket)
@@ -63,7 +63,7 @@ func (c *Conn) readAll(r io.Reader) ([]byte, error) {
 	}
 }
 
-// ReadDone gives the buffer of the packet that was read last back.
+// ReadDone gives back the buffer of the packet that was read last.
 func (c *Conn) ReadDone() {
 	in := &c.reading
 	if in.buf == nil {
@@ -76,8 +76,9 @@ func (c *Conn) ReadDone() {
 	*in = reading{}
 }
 
-// ReadText reads a packet of at most so many bytes, which the caller may keep. A text that is longer is read away: size is how long
-// it was, and text its beginning. A packet of another type is not: the connection cannot be read after a longer one.
+// ReadText reads a packet of at most so many bytes, which the caller may keep. The rest of a longer text is read and dropped:
+// size is its length, and text its beginning. The rest of a longer packet of another type is not read: then the connection
+// cannot be used any more.
 func (c *Conn) ReadText(most int) (t websocket.MessageType, text []byte, size int64, err error) {
 	t, r, err := c.ws.Reader(c.ctx)
 	if err != nil {

@@ -34,7 +34,7 @@ func NewSet(ctx context.Context, o Options) *Set {
 	return s
 }
 
-// New makes a connection of an address, which is in the set until [Set.Remove]; nil: the set is closing.
+// New makes a connection from an address, which is in the set until [Set.Remove]; nil: the set is closing.
 func (s *Set) New(from quota.Source, d Dialect) *Conn {
 	id := s.last.Add(1)
 	c := &Conn{all: &s.shared, ID: id, Dialect: d, From: from, asker: quota.AskerOf(from, id), wake: make(chan struct{}, 1),
@@ -84,8 +84,8 @@ func (s *Set) Close() {
 	s.serving.Wait()
 }
 
-// Relieve closes a connection once more is kept than may be for all together: of the address that the most is kept for, the
-// largest one. So many connections of one address, each of them with little, cost nobody else a place.
+// Relieve closes a connection if more is kept for all together than may be: the largest one of the address for which the most
+// is kept. So many connections of one address, each with little, cost nobody else a place.
 func (s *Set) Relieve() {
 	worst, most := largest(s.List())
 	if worst == nil {
@@ -96,8 +96,8 @@ func (s *Set) Relieve() {
 	worst.Forfeit()
 }
 
-// largest is the connection that the most is kept for among those of the address that the most is kept for, and how much that
-// is; nil where nothing is.
+// largest returns the connection for which the most is kept, among those of the address for which the most is kept, and how
+// much that is; nil if nothing is kept.
 func largest(conns []*Conn) (worst *Conn, most int64) {
 	sizes, of := make([]int64, len(conns)), make(map[quota.Asker]int64)
 	for i, c := range conns {

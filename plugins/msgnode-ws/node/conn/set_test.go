@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 )
 
-// Where the node keeps too much, a runtime that has many connections with little each
-// loses one of them before a runtime that has one with much.
+// If the node keeps too much, a runtime that has many connections with little each loses one of them before a runtime that has
+// one with much.
 func TestManyConnectionsOfOneAddressMakeRoom(t *testing.T) {
 	s := NewSet(t.Context(), Options{})
 	at := func(address string, kept int) *Conn {

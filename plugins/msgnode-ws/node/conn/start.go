@@ -6,7 +6,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Start gives the connection its WebSocket, and has its client pinged from now on. False: it was kicked before it had one.
+// Start gives the connection its WebSocket, and begins to ping its client. False: it was kicked before.
 func (c *Conn) Start(ws *websocket.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,7 +22,7 @@ func (c *Conn) Send(data []byte) {
 }
 
 // Push queues a packet of messages, which memory has counted, and never blocks: a connection whose queue is full is closed,
-// so that no loss goes unseen. What is uninvited is dropped where much waits.
+// so that no loss goes unnoticed. Where much waits, uninvited messages are dropped.
 func (c *Conn) Push(p outbox.Packet, uninvited bool) {
 	c.mu.Lock()
 	if c.closed {
@@ -40,7 +40,7 @@ func (c *Conn) Push(p outbox.Packet, uninvited bool) {
 	}
 }
 
-// PushData queues Data of a runtime and never blocks. Where there is no room, Data of whoever has the most is dropped.
+// PushData queues Data of a runtime and never blocks. If there is no room, Data of the sender with the most is dropped.
 func (c *Conn) PushData(from []byte, known bool, data []byte) {
 	p := outbox.Packet{Data: data}
 	c.all.Memory.Keep(p)
@@ -76,7 +76,7 @@ func (c *Conn) queued(dropped []outbox.Packet) {
 // SendMessage queues a message that the node itself made.
 func (c *Conn) SendMessage(m message.Message) { c.Send(wire.AppendMessage(nil, &m)) }
 
-// writerIdle is how long a writer with nothing to write waits, twice that at most: a connection with nothing to say costs
+// writerIdle is how long a writer with nothing to write waits before it ends, twice that at most: an idle connection then costs
 // neither a goroutine's stack nor a buffer.
 const writerIdle = time.Second
 
@@ -121,12 +121,12 @@ func (c *Conn) write() {
 			c.written()
 		}
 		if cap(joined) > 4*wire.PacketGoal {
-			joined = nil // one large packet is no reason to keep the memory
+			joined = nil // do not keep the memory of one large packet
 		}
 	}
 }
 
-// take is what is written next, as one.
+// take returns the packets that are written next, as one.
 func (c *Conn) take() []outbox.Packet {
 	goal := 0
 	if c.Dialect == Binary {
@@ -148,7 +148,7 @@ func (c *Conn) idle() bool {
 	return !c.writes
 }
 
-// written gives the room of what has been written back.
+// written gives back the room of what has been written.
 func (c *Conn) written() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,8 +196,8 @@ func (c *Conn) writeJSON(packet []byte) error {
 	return nil
 }
 
-// asText is what may be sent as text: for anything but UTF-8 a browser closes its connection. Other nodes and earlier
-// entries of the state may have brought that; in JSON it can only be inside of strings.
+// asText makes text valid UTF-8: for anything else a browser closes its connection. Invalid bytes may come from other nodes and
+// earlier entries of the state; in JSON they can only be inside of strings.
 func asText(text []byte) []byte {
 	if utf8.Valid(text) {
 		return text
@@ -208,14 +208,14 @@ func asText(text []byte) []byte {
 // KindText is a frame that only exists in the queue of a JSON connection: a text that is written as it is.
 const KindText wire.Kind = 0xff
 
-// Crowded tells whether so many messages wait for the connection that it matters who asked for them.
+// Crowded tells whether so many messages wait for the connection that uninvited ones may be dropped.
 func (c *Conn) Crowded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.Crowded(c.all.o.Queue)
 }
 
-// Writing tells whether there is a writer, for those who watch.
+// Writing tells whether there is a writer, for tests.
 func (c *Conn) Writing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

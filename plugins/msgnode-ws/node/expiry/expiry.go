@@ -19,7 +19,7 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Options are what is swept, and with what.
+// Options are the parts that an Expiry works on.
 type Options struct {
 	Limits   limits.Limits
 	Times    limits.Times
@@ -32,7 +32,7 @@ type Options struct {
 	Log      hclog.Logger
 }
 
-// NATS is what a fault of the embedded server is mended with.
+// NATS repairs a fault of the embedded server.
 type NATS interface {
 	Fault() string // "": there is none
 	Revive() error
@@ -134,8 +134,8 @@ var errChanged = errors.New("changed meanwhile")
 // makeRoomEach is how many entries a sweep removes at most.
 const makeRoomEach = 500
 
-// makeRoom removes entries that are disconnected once the state is nearly full: first those of whoever has the most there,
-// and of these the oldest. A runtime that comes back registers anew, and its addresses stay its own.
+// makeRoom removes disconnected entries once the state is nearly full: first those of the runtime with the most, and of these
+// the oldest. A runtime that comes back registers anew, and its addresses stay its own.
 func (x *Expiry) makeRoom(ctx context.Context) {
 	l := x.o.Limits
 	rows, bytes := x.o.State.Size()
@@ -200,8 +200,8 @@ func (x *Expiry) expireSubscriptions(ctx context.Context, now time.Time) {
 	})
 }
 
-// expireAllocations notes, once a day, that a runtime is there, and frees what one that stays away was given. Wished
-// addresses are kept.
+// expireAllocations notes, once a day, which runtimes are connected, and frees the addresses of a runtime that stays away.
+// Wished addresses are kept.
 func (x *Expiry) expireAllocations(ctx context.Context, now time.Time) {
 	today := now.UTC().Truncate(24 * time.Hour)
 	elsewhere := map[message.URL]bool{}

@@ -40,7 +40,7 @@ type places struct{}
 
 func (places) Enter(*quota.Ticket, bool, func()) bool { return true }
 
-// world is an expiry with a state on a disk, told what time it is; what the registry announces is noted.
+// world is an expiry with a state on a disk and a made-up clock; it notes what the registry announces.
 type world struct {
 	*Expiry
 	t         *testing.T
@@ -103,7 +103,7 @@ func (w *world) later(d time.Duration) {
 	w.sweep(w.t.Context(), w.now)
 }
 
-// entry registers one of a runtime, which is kept alive for an hour from now on.
+// entry registers an entry of a runtime, which is kept alive for an hour from now on.
 func (w *world) entry(name string, owner message.URL, status string) message.URL {
 	w.t.Helper()
 	u := message.URL("hyperty://example.com/" + name)
@@ -201,13 +201,13 @@ func TestRoomIsMade(t *testing.T) {
 		w.now = w.now.Add(time.Second)
 	}
 	w.later(0)
-	w.must(0, map[message.URL]string{many[0]: state.Disconnected, few: state.Disconnected}) // three quarters are no reason
+	w.must(0, map[message.URL]string{many[0]: state.Disconnected, few: state.Disconnected}) // nothing is removed at three quarters
 	many = append(many, w.entry("many4", keyed, state.Disconnected))
 	w.later(0)
 	w.must(0, map[message.URL]string{many[0]: "", many[1]: state.Disconnected, few: state.Disconnected, live: state.Live})
 }
 
-// A subscription ends when its runtime has been away for the grace period; that of one that is there stays.
+// A subscription ends when its runtime has been away for the grace period; that of a connected runtime stays.
 func TestSubscriptionsExpire(t *testing.T) {
 	w := begin(t, limits.Defaults())
 	const u message.URL = "hyperty://example.com/x/changes"
@@ -232,7 +232,7 @@ func TestSubscriptionsExpire(t *testing.T) {
 	}
 }
 
-// An address is freed when its runtime has stayed away for the retention time. That a runtime is there is noted once a day; wished
+// An address is freed when its runtime has stayed away for the retention time. Connected runtimes are noted once a day; wished
 // addresses stay.
 func TestAllocationsExpire(t *testing.T) {
 	w := begin(t, limits.Defaults())
@@ -282,7 +282,7 @@ func (m *mended) Revive() error {
 	return nil
 }
 
-// Run sweeps again and again, not while NATS has a fault, which it mends first, and ends with its context.
+// Run sweeps again and again until its context ends. While NATS has a fault, it repairs that first.
 func TestRun(t *testing.T) {
 	w := begin(t, limits.Defaults())
 	w.now = time.Now().Add(-2 * time.Hour)

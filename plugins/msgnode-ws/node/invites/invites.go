@@ -32,13 +32,13 @@ func (i *Invites) Admit(ctx context.Context, runtime message.URL, token string) 
 	return i.admitted(ctx, runtime, v, err)
 }
 
-// AdmitUnproved decides it for a runtime of the reference's dialects, which has proved nothing.
+// AdmitUnproved is Admit for a runtime of the reference's dialects, which has proved nothing.
 func (i *Invites) AdmitUnproved(ctx context.Context, runtime message.URL, token string) (admission.Guest, *refusal.Refusal) {
 	v, err := i.Policy.AdmitUnproved(runtime, token, time.Now())
 	return i.admitted(ctx, runtime, v, err)
 }
 
-// admitted does what was decided: it uses up a token that is for a number of runtimes.
+// admitted carries out a verdict: it counts a use of a token that is for a number of runtimes.
 func (i *Invites) admitted(ctx context.Context, runtime message.URL, v admission.Verdict, err error) (admission.Guest, *refusal.Refusal) {
 	problem := v.Problem
 	if err != nil && !errors.As(err, new(*admission.Refused)) {
@@ -89,7 +89,7 @@ func (i *Invites) redeem(ctx context.Context, runtime message.URL, t *admission.
 
 var errUsedUp = errors.New("used up")
 
-// Expire forgets who used tokens that have expired: they admit nobody any more.
+// Expire forgets the uses of tokens that have expired: they admit nobody any more.
 func (i *Invites) Expire(ctx context.Context, now time.Time) {
 	t := i.State.Redeemed
 	if t == nil {

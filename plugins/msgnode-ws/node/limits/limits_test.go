@@ -33,7 +33,7 @@ func TestZeroIsTheDefault(t *testing.T) {
 	}
 }
 
-// What a node could not keep to is an error: each negative limit, each time below a millisecond.
+// Limits that a node could not keep to are errors: each negative one, and each time below a millisecond.
 func TestCheck(t *testing.T) {
 	if err := Defaults().Check(); err != nil {
 		t.Error(err)

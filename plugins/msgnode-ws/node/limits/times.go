@@ -13,7 +13,7 @@ type Times struct {
 	Write     time.Duration // until a packet is written; then the connection is closed
 	Ping      time.Duration // between pings, and how long an answer may take
 	Grace     time.Duration // how long subscriptions outlive their connection
-	Sweep     time.Duration // between looks for what has expired
+	Sweep     time.Duration // between searches for what has expired
 	State     time.Duration // for one read or write of the state
 	Retention time.Duration // how long addresses of runtimes that stay away, and disconnected registrations of kept addresses, are kept
 }
@@ -24,14 +24,14 @@ func DefaultTimes() Times {
 		Sweep: 5 * time.Second, State: 5 * time.Second, Retention: 30 * 24 * time.Hour}
 }
 
-// WithDefaults has the default in place of each zero.
+// WithDefaults returns t with the default in place of each zero.
 func (t Times) WithDefaults() Times {
 	d := DefaultTimes()
 	return Times{Handshake: cmp.Or(t.Handshake, d.Handshake), Write: cmp.Or(t.Write, d.Write), Ping: cmp.Or(t.Ping, d.Ping),
 		Grace: cmp.Or(t.Grace, d.Grace), Sweep: cmp.Or(t.Sweep, d.Sweep), State: cmp.Or(t.State, d.State), Retention: cmp.Or(t.Retention, d.Retention)}
 }
 
-// Check tells whether the times, which have no zeros any more, are times. The error names each that is not.
+// Check tells whether the times, in which WithDefaults has replaced the zeros, are possible. The error names each that is not.
 func (t Times) Check() error {
 	var errs []error
 	for _, d := range []struct {

@@ -1,41 +1,41 @@
 package outbox
 
-// Outbox is what waits to be written to one connection. Each runtime whose Data comes has a line of its own there, and the
-// lines take turns by bytes: whoever sends much delays itself and nobody else. The runtimes that the connection has never
-// sent anything to share one turn, so that strangers, however many they are, leave room for its correspondents. Messages
-// are few, and keep their order in one line.
+// Outbox is the queue of packets to be written to one connection. Each runtime whose Data comes has a line of its own
+// there, and the lines take turns by bytes: a runtime that sends much delays itself and nobody else. Strangers, the
+// runtimes to which the connection has never sent anything, share one turn, so that they leave room for its
+// correspondents, however many they are. Messages are few, and keep their order in one line.
 //
-// Where there is no room, Data is dropped of a line that has more waiting than others: the two runtimes' sessions notice
-// that and send again. So a flood costs the one who floods, and the connection stays.
+// If there is no room, Data of a line that has more waiting than others is dropped: the two runtimes' sessions notice that and
+// send again. So a flood harms its sender, and the connection stays.
 //
-// It is told what happens, does no I/O and has no lock. The zero value is ready.
+// It does no I/O and has no lock. The zero value is ready.
 type Outbox struct {
 	data     map[string]*line // by the runtime that it comes from
 	messages line
-	strange  line     // the turn of all strangers; its packets are theirs
+	strange  line     // stands in turns for all strangers
 	turns    rotation // the lines of correspondents, messages and strange
 	aliens   rotation // the lines of strangers
-	bytes    int64    // of all that waits, with what each packet counts for
-	active   int      // lines of data that have something
+	bytes    int64    // of all that waits, by Packet.Size
+	active   int      // lines in data that have packets
 }
 
 const (
-	// strangersPart is which part of the room strangers have, uninvitedPart which part messages fill that nobody asked for.
+	// Strangers have 1/strangersPart of the room; messages that nobody asked for have 1/uninvitedPart.
 	strangersPart, uninvitedPart = 8, 4
-	// idleLines is how many lines with nothing in them are kept for the next packet of the same sender.
+	// idleLines is how many empty lines are kept for the next packet of the same sender.
 	idleLines = 256
 	// keptPackets is for how many packets an empty line keeps room.
 	keptPackets = 256
 )
 
-// PutData queues Data of a runtime, where limit bytes may wait in all. dropped are the packets, perhaps p itself, for which
-// there is no room.
+// PutData queues Data of a runtime; limit bytes may wait in all. dropped are the packets, perhaps p itself, for which there is
+// no room.
 func (o *Outbox) PutData(from []byte, known bool, p Packet, limit int64) (dropped []Packet) {
 	l := o.data[string(from)]
 	if l == nil {
 		l = o.newLine(string(from))
 	}
-	if !l.in { // else it stays where it is, in order
+	if !l.in { // else it keeps its place
 		l.alien = !known
 	}
 	for l.alien && o.strange.bytes+p.Size() > limit/strangersPart || o.bytes+p.Size() > limit {
@@ -49,8 +49,8 @@ func (o *Outbox) PutData(from []byte, known bool, p Packet, limit int64) (droppe
 	return dropped
 }
 
-// PutMessage queues a packet of messages. ok is false where there is no room for it, even without the Data that was dropped
-// for it. Of messages that nobody asked for it takes fewer.
+// PutMessage queues a packet of messages. ok is false if there is no room for it, even without the Data that was dropped for
+// it. For uninvited messages, which nobody asked for, there is less room.
 func (o *Outbox) PutMessage(p Packet, uninvited bool, limit int64) (dropped []Packet, ok bool) {
 	if uninvited && o.messages.bytes+p.Size() > limit/uninvitedPart {
 		return nil, false
@@ -66,8 +66,7 @@ func (o *Outbox) PutMessage(p Packet, uninvited bool, limit int64) (dropped []Pa
 	return dropped, true
 }
 
-// Next takes the packets that are written together: several while they are at most goal bytes, one at least. into is
-// reused.
+// Next takes the packets that are written together: as many as have goal bytes together, one at least. into is reused.
 func (o *Outbox) Next(into []Packet, goal int) []Packet {
 	for size := 0; ; {
 		l := o.turn()
@@ -89,7 +88,7 @@ func (o *Outbox) Next(into []Packet, goal int) []Packet {
 	}
 }
 
-// turn is the line that writes next, nil where nothing waits.
+// turn returns the line that writes next, nil if nothing waits.
 func (o *Outbox) turn() *line {
 	l := o.turns.turn()
 	if l == &o.strange {
@@ -98,7 +97,7 @@ func (o *Outbox) turn() *line {
 	return l
 }
 
-// longest is the line of Data that has the most, or about as much; nil where there is none.
+// longest returns the line of Data that has the most, or about as much; nil if there is none.
 func (o *Outbox) longest(aliens bool) *line {
 	if !aliens {
 		if l := o.turns.longest(&o.messages); l != &o.strange {
@@ -110,7 +109,7 @@ func (o *Outbox) longest(aliens bool) *line {
 
 // Add puts a packet at the end of a line.
 func (o *Outbox) add(l *line, p Packet) {
-	if l.first > len(l.packets)/2 && l.first > 32 { // what was written is not kept
+	if l.first > len(l.packets)/2 && l.first > 32 { // free what was written
 		n := copy(l.packets, l.packets[l.first:])
 		clear(l.packets[n:])
 		l.packets, l.first = l.packets[:n], 0
@@ -123,7 +122,7 @@ func (o *Outbox) add(l *line, p Packet) {
 	}
 	if !l.alien {
 		o.turns.join(l)
-		if l != &o.messages { // which lose nothing
+		if l != &o.messages { // messages are never dropped
 			o.turns.grew(l)
 		}
 		return
@@ -145,7 +144,7 @@ func (o *Outbox) cut(l *line) Packet {
 	return p
 }
 
-// took counts a packet that a line does not have any more.
+// took counts a packet that has left a line.
 func (o *Outbox) took(l *line, p *Packet) {
 	l.bytes -= p.Size()
 	o.bytes -= p.Size()
@@ -189,13 +188,13 @@ func (o *Outbox) newLine(from string) *line {
 	return l
 }
 
-// Waiting is how many bytes wait in all, with what each packet counts for.
+// Waiting is how many bytes wait in all, by Packet.Size.
 func (o *Outbox) Waiting() int64 { return o.bytes }
 
-// Crowded tells whether so many messages wait, where limit bytes may wait in all, that it matters soon who asked for them.
+// Crowded tells whether so many messages wait that uninvited ones will soon be refused; limit bytes may wait in all.
 func (o *Outbox) Crowded(limit int64) bool { return o.messages.bytes > limit/uninvitedPart/2 }
 
-// Empty takes all that waits out.
+// Empty removes all packets and returns them.
 func (o *Outbox) Empty() (list []Packet) {
 	for o.bytes > 0 {
 		list = o.Next(list, int(o.bytes))

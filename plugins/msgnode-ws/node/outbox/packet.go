@@ -2,8 +2,8 @@ package outbox
 
 import "sync/atomic"
 
-// Memory counts the bytes that the node keeps for its connections: what waits to be written, and what it remembers of
-// whom they talk to. What waits for several of them is kept, and counted, once.
+// Memory counts the bytes that the node keeps for its connections: what waits to be written, and what it remembers of their
+// peers. A packet for several connections is kept, and counted, once.
 type Memory struct {
 	Limit int64 // bytes that may be kept in all; 0: any number
 	used  atomic.Int64
@@ -44,7 +44,7 @@ func (m *Memory) Release(list ...Packet) {
 	m.used.Add(-bytes)
 }
 
-// Add counts n bytes more, or fewer, that are kept otherwise than in packets.
+// Add counts n bytes more, or fewer, that are kept in other things than packets.
 func (m *Memory) Add(n int64) { m.used.Add(n) }
 
 // Kept is how many bytes are kept now.

@@ -2,7 +2,7 @@ package outbox
 
 import "testing"
 
-// What waits for many is kept once: a publication to all of them is not taken for as many messages.
+// A packet for many connections is counted once, not once for each.
 func TestSharedPacketsCountOnce(t *testing.T) {
 	m := &Memory{}
 	p := m.Share(make([]byte, 1000), 3)
@@ -20,7 +20,7 @@ func TestSharedPacketsCountOnce(t *testing.T) {
 	}
 }
 
-// A packet that waits for one connection counts while it is kept; a shared one counts already.
+// Keep counts a packet that waits for one connection, until it is released; a shared one has been counted by Share.
 func TestKeptPacketsCount(t *testing.T) {
 	m := &Memory{}
 	alone, shared := Packet{Data: make([]byte, 10)}, m.Share(make([]byte, 1000), 2)

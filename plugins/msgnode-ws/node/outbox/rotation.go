@@ -3,27 +3,28 @@ package outbox
 const (
 	// turnBytes is what a line may write in one turn.
 	turnBytes = 16 << 10
-	// looked is among how many lines, besides the one that had the most when it got more, the one is sought that loses a packet.
+	// looked is how many lines are looked at for the one that loses a packet, besides the line that was the longest when it
+	// grew last.
 	looked = 16
 )
 
-// line is what one sender has waiting, the oldest first.
+// line has the packets of one sender, the oldest first.
 type line struct {
 	packets []Packet
 	first   int // in packets; those before it have been written
 	bytes   int64
 	alien   bool // a stranger's
 
-	left       int  // bytes that it may write in this turn; what a packet is longer than that, it lacks in the next one
+	left       int  // bytes that it may write in this turn; a packet's excess is taken off the next turn
 	in         bool // a rotation
 	prev, next *line
 }
 
-// rotation is lines that have something, the one whose turn it is first: deficit round robin, where a line may overdraw
+// rotation is a list of lines with packets, first the one whose turn it is: deficit round robin, in which a line may overdraw
 // its turn by one packet. The zero value is empty.
 type rotation struct {
 	front, back *line
-	most        *line // the one that had the most when it got more, as far as it is here still; nil: not known
+	most        *line // the line that was the longest when it grew last, while it is in the list; nil: not known
 }
 
 // join puts a line at the end.
@@ -63,7 +64,7 @@ func (r *rotation) leave(l *line) {
 	l.prev, l.next = nil, nil
 }
 
-// turn is the line that may write, nil where there is none.
+// turn returns the line that may write, nil if there is none.
 func (r *rotation) turn() *line {
 	for r.front != nil && r.front.left <= 0 {
 		l, most := r.front, r.most
@@ -75,14 +76,14 @@ func (r *rotation) turn() *line {
 	return r.front
 }
 
-// grew notes that a line has got more.
+// grew notes that a line has grown.
 func (r *rotation) grew(l *line) {
 	if r.most == nil || l.bytes > r.most.bytes {
 		r.most = l
 	}
 }
 
-// longest is the line with the most bytes among the next ones and the one that is known to have had the most, but for one.
+// longest returns the line with the most bytes among the next ones and most, except but.
 func (r *rotation) longest(but *line) *line {
 	l, longest := r.front, r.most
 	for range looked {

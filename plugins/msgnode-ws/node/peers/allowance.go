@@ -11,15 +11,15 @@ import (
 )
 
 // What a runtime may send to another one that does not answer. A session's two sides answer each other all the time, with
-// acknowledgements if nothing else, so these bounds are far from what they need; a stranger whom nobody answers reaches
-// them at once. Without them one that floods a runtime would have its frames wait there for their turn, where the runtime
-// reads, decrypts and refuses each of them; the queue itself is fair, see package outbox.
+// acknowledgements if nothing else, so they need far less than these bounds; a stranger whom nobody answers reaches them
+// at once. Without the bounds, the frames of a flood would wait for their turn in the runtime's queue (which is fair, see
+// package outbox), and the runtime would have to read, decrypt and refuse each of them.
 const (
 	// Before the first answer: a handshake and its repetitions.
 	StrangeFrames = 32
 	StrangeBytes  = 256 << 10
 	// For each answer: twice what a session sends before it is acknowledged (core/session, 32 frames), so that a stranger who
-	// is told to go on cannot flood; in bytes, what it keeps unacknowledged.
+	// gets one answer cannot flood; in bytes, what a session keeps unacknowledged.
 	AnswerFrames = 64
 	answerBytes  = 4 << 20
 	// At most, from one answer to the next.
@@ -29,22 +29,22 @@ const (
 	unansweredFrames = 32       // a second
 	UnansweredBytes  = 64 << 10 // a second
 
-	// maxPeers bounds whom one connection makes the node remember: all runtimes of a node with the usual limits.
+	// maxPeers bounds how many runtimes one connection makes the node remember: as many as a node with the usual limits has.
 	maxPeers = 16 << 10
 
-	// All that a connection sends to runtimes that have not answered it: more peers are no more right. At once it may send
-	// something to each that the node would remember: a runtime whose connection was lost, or whose node was started again,
-	// greets all of its peers anew.
+	// All that a connection sends to runtimes that have not answered it, howwhether the peer has ever answered many they
+	// are. At once it may send something to each that the node would remember: a runtime whose connection was lost, or
+	// whose node was started again, greets all of its peers anew.
 	connectionFrames = maxPeers
 	connectionRate   = 256 // a second
 
-	// All that a connection is brought by runtimes that it has sent nothing to: many strangers are no more right either.
+	// All that strangers, runtimes to which a connection has sent nothing, may send it together.
 	VisitFrames = 1024 // at once
 	VisitRate   = 512  // a second
 )
 
-// allowance is what a connection may send to one peer now. Its fields are the connection's reader's, but for came: the
-// dispatcher counts there.
+// allowance is what a connection may send to one peer now. Only the connection's reader uses its fields, except came, where the
+// dispatcher counts.
 type allowance struct {
 	came atomic.Uint32 // answers since the last look
 
@@ -79,7 +79,7 @@ func (a *allowance) take(payloads wire.Payloads, others *rate.Limiter) bool {
 	return true
 }
 
-// grow adds what the time since the last call is good for.
+// grow adds the allowance for the time since the last call.
 func (a *allowance) grow(now time.Time) {
 	frames, bytes := StrangeFrames, StrangeBytes
 	if a.answered {

@@ -11,15 +11,15 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Peers remembers the runtimes that a connection sends Data to, and what each of them may be sent now. Those are no strangers to
-// the connection: what they send to it counts as an answer. Where there are too many, those are forgotten that have answered
-// it least: so strangers that it answers, however many they are, displace none of its correspondents.
+// Peers remembers the runtimes that a connection sends Data to, and what each of them may be sent now. These are not strangers
+// to the connection: what they send to it counts as an answer. If there are too many, those that have answered least are
+// forgotten: so strangers that it answers, however many they are, displace none of its correspondents.
 //
 // The connection's reader alone calls Find, Add and Take; Brought and At may be called by another goroutine.
 type Peers struct {
 	strange *rate.Limiter // frames to all that have not answered
-	told    *rate.Limiter // notices of Data that was dropped; the reader's
-	visits  *rate.Limiter // frames of those that were not sent to; whoever calls Brought has it
+	told    *rate.Limiter // notices of Data that was dropped; used by the reader alone
+	visits  *rate.Limiter // frames of strangers; used by Brought alone
 
 	mu       sync.Mutex // the reader writes, the dispatcher reads
 	byURL    map[string]*Peer
@@ -31,8 +31,8 @@ type Peers struct {
 // Peer is one runtime.
 type Peer struct {
 	URL     message.URL
-	Subject string // where what is for it is published
-	Reply   string // where NATS says that nobody is there
+	Subject string // the subject for its frames
+	Reply   string // the subject for NATS's notice that nobody is there
 	Barred  bool   // the connection may not reach it
 
 	number    uint64    // in byNumber
@@ -40,17 +40,17 @@ type Peer struct {
 }
 
 const (
-	// maxBytes bounds what one connection makes the node remember, as maxPeers does. Half is kept where it is more.
+	// maxBytes bounds the memory that one connection makes the node use here. Beyond it, half is forgotten.
 	maxBytes = 8 << 20
 	// peerSize is about what a peer takes besides its URL.
 	peerSize = 400
-	// longKnown is from how many answers on a peer is no stranger that was answered once.
+	// A peer with longKnown answers or more counts as a correspondent, not as a stranger that was answered once.
 	longKnown = 16
 )
 
 func peerBytes(url int) int { return 2*url + peerSize }
 
-// New remembers nobody yet.
+// New returns empty Peers.
 func New() *Peers {
 	return &Peers{strange: rate.NewLimiter(connectionRate, connectionFrames), visits: rate.NewLimiter(VisitRate, VisitFrames),
 		told: rate.NewLimiter(1, 1)}
@@ -59,8 +59,8 @@ func New() *Peers {
 // Find is the peer with the URL, or nil.
 func (p *Peers) Find(url []byte) *Peer { return p.byURL[string(url)] } // only the reader writes the map
 
-// Add remembers a peer that Find does not know: what is made of the number that it gets, by which At finds it. grown is how many
-// bytes more are kept than before.
+// Add remembers a peer that Find does not know. peer makes it, with the number by which At finds it. grown is how many bytes
+// more are kept than before.
 func (p *Peers) Add(url string, peer func(number uint64) Peer) (added *Peer, grown int) {
 	if len(p.byURL) >= maxPeers || p.bytes > maxBytes {
 		grown = -p.forget()
@@ -105,7 +105,7 @@ func (p *Peers) forget() (freed int) {
 	defer p.mu.Unlock()
 	for url, one := range p.byURL {
 		size, answers := peerBytes(len(url)), int(one.allowance.answers)
-		if answers == least-1 && size <= roomBytes && room > 0 { // of these some
+		if answers == least-1 && size <= roomBytes && room > 0 { // some of these
 			roomBytes, room = roomBytes-size, room-1
 		} else if answers < least {
 			delete(p.byURL, url)
@@ -113,7 +113,7 @@ func (p *Peers) forget() (freed int) {
 			freed += size
 			continue
 		}
-		if least > longKnown { // there are more correspondents than can be kept: those that were lately heard are dearer
+		if least > longKnown { // more correspondents than can be kept: keep those that were heard lately
 			one.allowance.answers /= 2
 		}
 	}
@@ -126,11 +126,12 @@ func (p *Peers) Take(to *Peer, payloads wire.Payloads) bool {
 	return to.allowance.take(payloads, p.strange)
 }
 
-// Tell tells whether the connection is to be told now that Data for a peer, which does not answer, is dropped: once a second.
+// Tell tells whether to notify the connection now that Data for a peer that does not answer is dropped: once a second.
 func (p *Peers) Tell() bool { return p.told.Allow() }
 
-// Brought notes what comes for the connection, all of it from one runtime: from. It is an answer where the connection has sent to
-// that one: then known is true. Of strangers the connection takes so many frames and no more: welcome tells whether it takes these.
+// Brought notes a packet for the connection, all of it from one runtime: from. It is an answer if the connection has sent to
+// that runtime: then known is true. A connection takes a limited number of frames from strangers: welcome tells whether it
+// takes these.
 func (p *Peers) Brought(packet []byte) (from []byte, known, welcome bool) {
 	count := 0 // about how many payloads there are
 	for len(packet) > 0 && count < AnsweredFrames/AnswerFrames {

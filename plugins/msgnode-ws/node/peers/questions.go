@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Questions remembers the headers of the last messages of a connection, for the case that nobody wants one. NATS says so
-// within a round trip; an older one is forgotten.
+// Questions remembers the headers of the last messages of a connection, for NATS's notice that nobody wants one. The notice
+// comes within a round trip, so older messages are forgotten.
 type Questions struct {
 	mu   sync.Mutex
 	next uint64
@@ -39,8 +39,8 @@ func (q *Questions) Put(m *message.Message) (number uint64, grown int) {
 	return n, grown
 }
 
-// Answered tells whether a response is the first to one of the messages that are remembered. Whether it is from who was asked
-// is for the asker to say: here it only counts that there are no more of them than questions.
+// Answered tells whether a response is the first to one of the messages that are remembered. Whether the right address has sent
+// it, the asker checks: here it only matters that there are no more answers than questions.
 func (q *Questions) Answered(m *message.Message) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -56,7 +56,7 @@ func (q *Questions) Answered(m *message.Message) bool {
 // size is about what a question keeps, in bytes.
 func (q *question) size() int { return 128 + len(q.from) + len(q.to) }
 
-// Take is the question with the number, while it is remembered.
+// Take returns the question with the number, while it is remembered.
 func (q *Questions) Take(n uint64) (message.Message, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -51,7 +51,7 @@ func (s *Server) data(r *run, body []byte) error {
 	}
 	s.o.Trace.DataCameIn(r.c.Runtime(), to.URL, payloads)
 	if r.to != to || len(r.data) >= wire.PacketGoal {
-		_ = r.publish() // its error has been told to the stub
+		_ = r.publish() // the stub has been told of the error
 		r.to = to
 	}
 	r.data = wire.Readdress(r.data, r.c.Runtime(), payloads)

@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What a stub that has not proved its runtime may send: a proof, and what this version does not know.
+// What a stub that has not proved its runtime may send: a proof, and frames that this version does not know.
 const (
 	maxUnproven        = 2 * wire.MaxHandshake // bytes of a packet
 	maxUnprovenPackets = 8
@@ -80,8 +80,8 @@ func (s *Server) prove(ctx context.Context, c *routing.Client, p *wire.Proof, ch
 	return nil
 }
 
-// returning bounds how much it costs that runtimes of an address connect: of those that the node knows, the addresses that
-// are to lead to them; of the others, how many there are, since keys cost nothing.
+// returning bounds what connecting runtimes of an address cost the node: by the addresses that are to lead to a runtime which
+// the node knows, and by the number of unknown ones, since keys cost nothing.
 func (s *Server) returning(from quota.Source, runtime message.URL) *refusal.Refusal {
 	if !from.IsValid() {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Begin has a connection's runtime proved, and attaches it. It returns what reads the connection until it ends; nil: it is refused,
-// and over.
+// Begin makes a connection prove its runtime, and attaches it. It returns a function that reads the connection until it ends;
+// nil: the connection was refused and has ended.
 func (s *Server) Begin(c *routing.Client) (serve func()) {
 	c.SetReadLimit(maxUnproven)
 	if err := s.handshake(c); err != nil {
@@ -25,7 +25,7 @@ func (s *Server) Begin(c *routing.Client) (serve func()) {
 	}
 	if err := s.o.Router.Attach(c); err != nil {
 		if refused := (*wire.Refused)(nil); errors.As(err, &refused) {
-			_ = s.refuseHandshake(c, refused) // the close says it as well
+			_ = s.refuseHandshake(c, refused) // the close has the reason as well
 		}
 		s.o.Log.Error("connection not attached", "runtime", c.Runtime(), "error", err)
 		c.Conn.Refuse(websocket.StatusTryAgainLater, "the node cannot route to you now")

@@ -38,8 +38,8 @@ type Server struct{ o Options }
 // New makes a server.
 func New(o Options) *Server { return &Server{o} }
 
-// unanswered drops data for a peer that does not answer, and tells the stub now and then. Whoever has much dropped is read
-// slowly.
+// unanswered drops data for a peer that does not answer, and tells the stub now and then. A connection of which much is dropped
+// is read slowly.
 func (s *Server) unanswered(c *routing.Client, to *peers.Peer) {
 	if !c.Peers.Tell() {
 		c.Strike()

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Buckets are token buckets, one for each key. There are at most maxBuckets of them: the one that was not used for longest makes
-// room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody.
+// Buckets are token buckets, one for each key. There are at most maxBuckets of them: the least recently used one makes room. A
+// key whose bucket was forgotten starts with a full one, so this harms nobody.
 type Buckets[K comparable] struct {
 	per   rate.Limit
 	burst int
@@ -23,18 +23,19 @@ const maxBuckets = 16 << 10
 
 // NewBuckets makes buckets that fill with per tokens a second and have burst of them at most.
 func NewBuckets[K comparable](per rate.Limit, burst int) *Buckets[K] {
-	of, _ := simplelru.NewLRU[K, *rate.Limiter](maxBuckets, nil) // fails only for a size that is none
+	of, _ := simplelru.NewLRU[K, *rate.Limiter](maxBuckets, nil) // fails only for an invalid size
 	return &Buckets[K]{per: per, burst: burst, of: of}
 }
 
-// Take takes n tokens of key's bucket, or none and says when to try again. More than a full bucket costs a full one.
+// Take takes n tokens from key's bucket; or it takes none and returns how long to wait. More than a full bucket costs a full
+// one.
 func (b *Buckets[K]) Take(key K, n int, now time.Time) (wait time.Duration, ok bool) {
 	own := b.lock()
 	defer own.unlock()
 	return takeFrom(own.get(key), n, now)
 }
 
-// Fine takes n tokens, also those that are not there yet: until they are, take gives none.
+// Fine takes n tokens, also those that are not there yet: until then Take gives none.
 func (b *Buckets[K]) Fine(key K, n int, now time.Time) {
 	own := b.lock()
 	defer own.unlock()
@@ -52,7 +53,7 @@ func (b *Buckets[K]) Reserve(key K, n int, now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// lockedBuckets are Buckets whose mu is held: what has to have it held is a method of them.
+// lockedBuckets are Buckets whose mu is held; functions that need that are their methods.
 type lockedBuckets[K comparable] struct{ *Buckets[K] }
 
 // lock locks mu.
@@ -80,7 +81,7 @@ func (b *Buckets[K]) len() int {
 	return b.of.Len()
 }
 
-// takeFrom takes n tokens of a bucket, or none and says when to try again.
+// takeFrom is Take for one bucket.
 func takeFrom(l *rate.Limiter, n int, now time.Time) (wait time.Duration, ok bool) {
 	r := l.ReserveN(now, min(n, l.Burst()))
 	if wait = r.DelayFrom(now); wait > 0 {

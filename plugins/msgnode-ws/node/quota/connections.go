@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Connections counts the node's connections, from the moment that TCP has made them. One that has not shown who it is waits: it
-// has a place in a small pool, where those of the address that has the most make room for others. One that is attached has
-// left the pool, so that those who wait cannot keep it out; where no more may be attached, the address that has the most
-// makes room there as well. It is told what happens and when, does no I/O and has no lock.
+// Connections counts the node's connections, from the moment that TCP has made them. A connection that has not shown its
+// runtime waits: it has a place in a small pool, where the address with the most connections makes room for others. A
+// connection that is attached has left the pool, so that waiting ones cannot keep it out; if no more may be attached, the
+// address with the most makes room there as well. It does no I/O and has no lock.
 type Connections struct {
 	unproven  int // at most this many wait
 	perSource int // connections of one source, waiting or not
@@ -36,7 +36,7 @@ type Ticket struct {
 	Kick  func() // ends an attached one in order
 }
 
-// settleTime is how long a connection is left alone by others of its own source that want its place.
+// settleTime is how long a connection keeps its place even if another one of its own source wants it.
 const settleTime = 2 * time.Second
 
 // Verdict is what becomes of a connection.
@@ -49,7 +49,7 @@ const (
 	Hasty            // its source makes them too fast
 )
 
-// NewConnections counts none yet: at most so many may wait, be of one source, and be attached.
+// NewConnections counts no connections yet. The arguments are how many may wait, be of one source, and be attached.
 func NewConnections(unproven, perSource, attached int) *Connections {
 	return &Connections{unproven: unproven, perSource: perSource, attached: attached, sources: map[Source]*sourceConns{}}
 }
@@ -57,7 +57,7 @@ func NewConnections(unproven, perSource, attached int) *Connections {
 // Held is how many connections wait, and how many are attached.
 func (g *Connections) Held() (waiting, attached int) { return g.waiting, g.inside }
 
-// Arrive gives a new connection a place among those that wait. evicted is the one that makes room for it, to be closed.
+// Arrive gives a new connection a place among those that wait. evicted is the connection that makes room for it, to be closed.
 func (g *Connections) Arrive(t *Ticket) (v Verdict, evicted *Ticket) {
 	c := g.sources[t.From]
 	if c != nil && t.From.IsValid() && c.all >= g.perSource {
@@ -83,8 +83,8 @@ func (g *Connections) Arrive(t *Ticket) (v Verdict, evicted *Ticket) {
 	return Welcome, evicted
 }
 
-// victim is the oldest that waits of the source of which most wait: where that is more than one of the newcomer's own
-// would be, or where it has had time enough.
+// victim returns the oldest waiting connection of the source with the most waiting ones, if that source has more than the
+// newcomer's would then have, or if the connection has had time enough.
 func (g *Connections) victim(own int, now time.Time) *Ticket {
 	most, oldest := 0, (*Ticket)(nil)
 	for _, c := range g.sources {
@@ -102,7 +102,7 @@ func (g *Connections) victim(own int, now time.Time) *Ticket {
 	return oldest
 }
 
-// Move counts t for another source: the one that a proxy has named.
+// Move counts t for another source, which a proxy has named.
 func (g *Connections) Move(t *Ticket, from Source) Verdict {
 	if t.gone || t.in || t.From == from {
 		return Welcome
@@ -128,8 +128,8 @@ func (g *Connections) Full(from Source) bool {
 	return g.inside >= g.attached && g.greatest(from) == nil
 }
 
-// greatest is the last that was attached of the source that has the most attached, where another one with one more would
-// still have fewer. Nobody in particular makes room for nobody.
+// greatest returns the connection that was attached last of the source with the most attached ones, if the other source with
+// one more would still have fewer. The zero source makes room for nobody.
 func (g *Connections) greatest(other Source) *Ticket {
 	own := 0
 	if c := g.sources[other]; c != nil {
@@ -144,8 +144,8 @@ func (g *Connections) greatest(other Source) *Ticket {
 	return last
 }
 
-// Enter takes t out of those that wait: it is attached. replaces says that it takes the place of another one, which is
-// about to leave; evicted is one that makes room for it, to be kicked.
+// Enter attaches t, which waits no longer. replaces says that it takes the place of another connection, which is about to
+// leave; evicted is a connection that makes room for it, to be kicked.
 func (g *Connections) Enter(t *Ticket, replaces bool) (ok bool, evicted *Ticket) {
 	if t.gone || t.in {
 		return t.in && !t.gone, nil

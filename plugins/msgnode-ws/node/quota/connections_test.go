@@ -13,7 +13,7 @@ func sourceOf(n int) Source {
 	return Source{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 32)}
 }
 
-// Whoever holds many places loses them to others; those that have one keep it until they have had time enough.
+// A source with many places loses them to others; a source with one keeps it until it has had time enough.
 func TestConnections(t *testing.T) {
 	now := time.Unix(1000, 0)
 	g := NewConnections(4, 10, 2)
@@ -41,7 +41,7 @@ func TestConnections(t *testing.T) {
 	if _, v, evicted := arrive(3); v != Welcome || evicted != mine[1] {
 		t.Errorf("a third source: %v", v)
 	}
-	if _, v, evicted := arrive(4); v != Welcome || evicted != mine[2] { // two against none
+	if _, v, evicted := arrive(4); v != Welcome || evicted != mine[2] { // it has two places, the newcomer's source none
 		t.Errorf("a fourth source: %v", v)
 	}
 	if _, v, _ := arrive(5); v != Overfull { // everybody has one place, none is old
@@ -71,7 +71,7 @@ func TestConnectionsPerSource(t *testing.T) {
 	if v, _ := g.Arrive(&Ticket{From: sourceOf(1)}); v != Crowded {
 		t.Errorf("a third: %v", v)
 	}
-	g.Enter(a, false) // it counts also when it is attached
+	g.Enter(a, false) // an attached connection counts too
 	if v, _ := g.Arrive(&Ticket{From: sourceOf(1)}); v != Crowded {
 		t.Errorf("a third: %v", v)
 	}
@@ -85,13 +85,13 @@ func TestConnectionsPerSource(t *testing.T) {
 		t.Errorf("behind a proxy, with room: %v", v)
 	}
 	for range 50 {
-		if v, _ := g.Arrive(&Ticket{}); v != Welcome { // nobody in particular: no bound by address
+		if v, _ := g.Arrive(&Ticket{}); v != Welcome { // the zero source: no bound by address
 			t.Fatal(v)
 		}
 	}
 }
 
-// Nobody makes room for a source that would then have as many attached, or more.
+// No source makes room for one that would then have as many attached connections, or more.
 func TestConnectionsKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
 	g := NewConnections(10, 10, 3)
 	attach := func(from int) (ok bool, evicted *Ticket) {
@@ -115,7 +115,7 @@ func TestConnectionsKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
 	}
 }
 
-// A connection that has gone before its turn takes no place, and one that has entered takes no second one.
+// A connection that has left before it enters takes no place, and one that has entered takes no second one.
 func TestConnectionsLetsNobodyInTwiceOrLate(t *testing.T) {
 	g := NewConnections(10, 10, 10)
 	late, twice := &Ticket{From: sourceOf(1)}, &Ticket{From: sourceOf(2)}
@@ -135,7 +135,7 @@ func TestConnectionsLetsNobodyInTwiceOrLate(t *testing.T) {
 	}
 }
 
-// Whatever happens in whatever order, the gate's numbers are those of the connections that are there.
+// Whatever happens in whatever order, the counts are those of the connections that exist.
 func TestConnectionsCounts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	g := NewConnections(20, 5, 10)
@@ -222,7 +222,7 @@ func TestSources(t *testing.T) {
 		{"[2001:db8:1:2:3::4]:5", "", "2001:db8:1:2::/64"},
 		{"[fe80::1%eth0]:5", "", "fe80::/64"},
 		{"127.0.0.1:5", "", ""},
-		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1/32"}, // no proxy: its header is ignored
+		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1/32"}, // not a proxy: its header is ignored
 		{"10.1.1.1:5", "198.51.100.7", "198.51.100.7/32"},
 		{"10.1.1.1:5", "203.0.113.9, 198.51.100.7, 10.2.2.2", "198.51.100.7/32"}, // what stands before was written by strangers
 		{"10.1.1.1:5", "[2001:db8::1]", "2001:db8::/64"},
@@ -261,7 +261,7 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// Where all places are taken, the source that has the most makes room for others, and not for itself.
+// If all places are taken, the source with the most makes room for others, and not for itself.
 func TestConnectionsIsShared(t *testing.T) {
 	g := NewConnections(100, 100, 4)
 	enter := func(from Source) (*Ticket, bool, *Ticket) {

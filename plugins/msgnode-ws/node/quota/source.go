@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Source is whom connections and state are counted by where no key tells: an IPv4 address, or the /64 network of an IPv6
-// address, which one subscriber has for itself. The zero value is nobody in particular: what is known to stand for many.
+// Source is what connections and state are counted by where no key is known: an IPv4 address, or the /64 network of an IPv6
+// address, which one subscriber has for itself. The zero value stands for many users, and is not counted.
 type Source struct{ netip.Prefix }
 
 // Sources knows which addresses stand for one stranger each.
 type Sources struct {
-	Proxies []netip.Prefix // their X-Forwarded-For counts, they do not
+	Proxies []netip.Prefix // their X-Forwarded-For counts, and not their own address
 	Exempt  []netip.Prefix // not counted by address
 	Off     bool           // no address is counted: a proxy stands before the node, and which one is not known
 }

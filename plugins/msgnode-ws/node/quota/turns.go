@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// Turns has one connection's request computed at a time, so that at least one processor is left for what is only passed on,
-// however many connections ask. Who waits is served by addresses in turn: many connections of one are no more right. The
-// zero value is ready.
+// Turns lets one connection's request be computed at a time, so that at least one processor is left for what is only passed
+// on, however many connections ask. Addresses take turns, so that many connections of one address get no more than one
+// does. The zero value is ready.
 type Turns struct {
 	mu      sync.Mutex
 	taken   bool
@@ -16,7 +16,7 @@ type Turns struct {
 	of      map[Asker]*list.Element
 }
 
-// Asker is whose turn it is: an address, or, where that stands for nobody in particular, a connection.
+// Asker has a turn: an address, or, where addresses are not counted, a connection.
 type Asker struct {
 	From Source
 	Conn uint64
@@ -30,13 +30,13 @@ func AskerOf(from Source, conn uint64) Asker {
 	return Asker{Conn: conn}
 }
 
-// queue is who waits of one asker, the first first.
+// queue has the requests of one asker that wait, in order.
 type queue struct {
 	asker   Asker
 	waiting []chan struct{}
 }
 
-// Take waits for a's turn. Whoever got it calls give. The error is ctx's.
+// Take waits for a's turn, which Give ends. The error is ctx's.
 func (t *Turns) Take(ctx context.Context, a Asker) error {
 	t.mu.Lock()
 	if !t.taken {
@@ -64,7 +64,7 @@ func (t *Turns) Take(ctx context.Context, a Asker) error {
 	return ctx.Err()
 }
 
-// Leave ends waiting. A turn that has come meanwhile is the next one's.
+// leave ends waiting. A turn that has come meanwhile goes to the next one.
 func (t *Turns) leave(a Asker, mine chan struct{}) {
 	l := t.lock()
 	defer l.unlock()
@@ -89,7 +89,7 @@ func (t *Turns) Give() {
 	l.pass()
 }
 
-// lockedTurns are Turns whose mu is held: what has to have it held is a method of them.
+// lockedTurns are Turns whose mu is held; functions that need that are their methods.
 type lockedTurns struct{ *Turns }
 
 // lock locks mu.
@@ -122,7 +122,7 @@ func (t lockedTurns) done(e *list.Element) {
 	}
 }
 
-// State is for those who watch: whether somebody has the turn, and how many askers wait for it.
+// State is for tests: whether a request has the turn, and how many askers wait for it.
 func (t *Turns) State() (taken bool, askers int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

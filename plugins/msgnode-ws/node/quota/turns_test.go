@@ -13,7 +13,7 @@ func askerAt(address string) Asker {
 	return Asker{From: Source{netip.MustParsePrefix(address + "/32")}}
 }
 
-// Addresses have turns one after the other, however many connections of one wait.
+// Addresses take turns, however many connections of one address wait.
 func TestTurnsAreFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns Turns
@@ -47,7 +47,7 @@ func TestTurnsAreFair(t *testing.T) {
 	})
 }
 
-// A request that gives up waiting neither keeps a turn nor takes another's.
+// A request that stops waiting neither keeps a turn nor takes another's.
 func TestTurnsAreLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns Turns

@@ -1,5 +1,5 @@
-// Package rates is what strangers may ask of the node in what time, and what that costs: everything is paid for before it is
-// computed.
+// Package rates says how much strangers may ask of the node in a time, and what each request costs: everything is paid for
+// before it is computed.
 //
 //   - prices.go says what a request, a write, a handshake and something that should not have been sent cost.
 //   - [Rates] are the token buckets of addresses and runtimes. All connections of the node share them.

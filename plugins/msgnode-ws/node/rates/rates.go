@@ -12,14 +12,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Rates are how often strangers may do what costs the node something. A burst is ten seconds' worth, of newcomers a fifth of an
-// hour's. Any goroutine may use them.
+// Rates bound how often strangers may do what costs the node something. A burst is ten seconds' worth; for newcomers it is a
+// fifth of an hour's. Any goroutine may use them.
 type Rates struct {
 	arrivals   *quota.Buckets[quota.Source] // TCP connections
-	handshakes *quota.Buckets[quota.Source] // connections that want to show who they are
+	handshakes *quota.Buckets[quota.Source] // connections that begin a handshake
 	newcomers  *quota.Buckets[quota.Source] // runtimes of which nothing is known
 	requests   *quota.Buckets[quota.Source] // what requests cost, by address
-	writers    *quota.Buckets[message.URL]  // writes to the state, by runtime: a new connection is no new right
+	writers    *quota.Buckets[message.URL]  // writes to the state, by runtime, whatever its connection
 	paces      *quota.Buckets[quota.Source] // how fast an address gets what it may ask for at once; see [paceRate]
 	limits     limits.Limits
 	Turns      quota.Turns // to compute what connections ask for
@@ -51,7 +51,7 @@ func (r *Rates) Request(from quota.Source, now time.Time) (wait time.Duration, o
 	return r.requests.Take(from, 1, now)
 }
 
-// WebSocket takes what a WebSocket and its handshake cost an address, or says what there was too much of and when to try again.
+// WebSocket takes what a WebSocket and its handshake cost an address, or returns which limit was reached and when to try again.
 func (r *Rates) WebSocket(from quota.Source, now time.Time) (wait time.Duration, tooMany string) {
 	if wait, ok := r.handshakes.Take(from, 1, now); !ok {
 		return wait, "too many connections from your address, one after the other"
@@ -62,7 +62,8 @@ func (r *Rates) WebSocket(from quota.Source, now time.Time) (wait time.Duration,
 	return 0, ""
 }
 
-// Return takes what it costs an address that one of its runtimes connects to which many addresses lead, or says when to try again.
+// Return takes what it costs an address that a runtime to which many addresses lead connects from it, or says when to try
+// again.
 func (r *Rates) Return(from quota.Source, routes int, now time.Time) (wait time.Duration, ok bool) {
 	if routes <= routesPerHandshake {
 		return 0, true
@@ -70,8 +71,8 @@ func (r *Rates) Return(from quota.Source, routes int, now time.Time) (wait time.
 	return r.handshakes.Take(from, routes/routesPerHandshake, now)
 }
 
-// Newcomer counts one more runtime of an address of which the node knows nothing, or says when to try again; that costs the
-// address connections.
+// Newcomer counts one more runtime, unknown to the node, of an address, or says when to try again; a refusal costs the address
+// connections.
 func (r *Rates) Newcomer(from quota.Source, now time.Time) (wait time.Duration, ok bool) {
 	if wait, ok = r.newcomers.Take(from, 1, now); !ok {
 		r.handshakes.Fine(from, refusedPrice, now)
@@ -94,14 +95,14 @@ func (r *Rates) PaceHandshake(ctx context.Context, from quota.Source) {
 	}
 }
 
-// PassingPrice is what it costs to pass m on to so many connections: a publication goes to everybody who listens, of whom there
-// may be thousands.
+// PassingPrice is the price of passing m on to so many connections: a publication goes to all listeners, which may be
+// thousands.
 func (r *Rates) PassingPrice(m *message.Message, receivers int) int {
 	cost := (1 + len(m.Body)/(16<<10)) * (1 + receivers/membersPerUnit)
 	return min(cost, r.limits.Requests) // else it would never be allowed
 }
 
-// RowsPrice is what it costs to write so many rows beyond the first one, which the price of the request has in it.
+// RowsPrice is the price of writing so many rows beyond the first one, which the price of the request includes.
 func (r *Rates) RowsPrice(rows int) int {
 	largest := burst * min(r.limits.Requests, r.limits.AddressRequests) / 2 // half of what may be asked for at once
 	return min(RowPrice*(rows-1), largest)

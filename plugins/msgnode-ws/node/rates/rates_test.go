@@ -22,7 +22,7 @@ func TestBurstsArePaced(t *testing.T) {
 				l := limits.Defaults()
 				r, from, began := New(l), sourceAt("192.0.2.1"), time.Now()
 				spent := make(chan int)
-				const conns = 3 // each may spend all that it may: the address has more
+				const conns = 3 // together they may ask for less than the address may
 				for range conns {
 					c := NewSpending(t.Context(), r, from, 1)
 					go func() {
@@ -57,7 +57,7 @@ func TestBurstsArePaced(t *testing.T) {
 	}
 }
 
-// A connection that is not counted by address does not wait, nor does one that asks for no more than any connection does.
+// A connection that is not counted by address does not wait, nor does one that asks for little.
 func TestFewRequestsAreNotPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, began := New(limits.Defaults()), time.Now()

@@ -11,19 +11,19 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 )
 
-// Spending is what one connection may ask for. Its methods are its reader's.
+// Spending is what one connection may ask for. Only the connection's reader calls its methods.
 type Spending struct {
 	rates   *Rates
 	ctx     context.Context // ends with the connection
-	from    quota.Source    // whom it is counted by, besides its runtime
+	from    quota.Source    // by which it is counted, besides its runtime
 	asker   quota.Asker
 	budget  *rate.Limiter // what its requests may cost
 	resume  time.Time     // when it is read from again; zero: now
 	hasTurn bool          // its reader may compute
 }
 
-// NewSpending makes what a connection of an address may ask for. conn is its number, by which it is known where the address
-// stands for many; ctx ends with it.
+// NewSpending makes what a connection of an address may ask for. conn is the connection's number, by which it takes turns where
+// addresses are not counted; ctx ends with it.
 func NewSpending(ctx context.Context, r *Rates, from quota.Source, conn uint64) *Spending {
 	return &Spending{rates: r, ctx: ctx, from: from, asker: quota.AskerOf(from, conn), budget: rate.NewLimiter(rate.Limit(r.limits.Requests), burst*r.limits.Requests)}
 }
@@ -59,7 +59,7 @@ func (s *Spending) Strike() {
 	}
 }
 
-// Pause has the connection not read from for a while, in which others have their turns.
+// Pause waits, so that the connection is not read from, and gives its turn to others first.
 func (s *Spending) Pause(d time.Duration) {
 	if d > 0 {
 		s.Finish()
@@ -67,7 +67,7 @@ func (s *Spending) Pause(d time.Duration) {
 	}
 }
 
-// Due is for how long the connection is not to be read from, the first time that it is called after [Spending.Charge].
+// Due returns for how long the connection is not to be read from; only the first call after [Spending.Charge] does.
 func (s *Spending) Due() time.Duration {
 	if s.resume.IsZero() {
 		return 0

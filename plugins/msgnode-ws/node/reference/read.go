@@ -17,11 +17,11 @@ import (
 const (
 	// unopened is the longest packet of a session stub that has not opened its session, in bytes.
 	unopened = 2 * wire.MaxHandshake
-	// drainJSON is how long a JSON text may be for the connection to survive it. What is longer than message.MaxJSON
-	// is read away, not kept, and answered 413.
+	// drainJSON is the longest JSON text after which the connection goes on. A text longer than message.MaxJSON is read,
+	// dropped, and answered 413.
 	drainJSON = 16 << 20
-	// shortText is up to how many bytes a text is read at once: longer ones are read in turn, since that takes some 40 µs
-	// for each KiB.
+	// shortText is the longest text that is parsed at once: longer ones wait for a turn, since parsing takes some 40 µs for
+	// each KiB.
 	shortText = 4 << 10
 )
 

@@ -43,10 +43,11 @@ func (s *Server) leave(c *routing.Client) {
 	c.Kick(conn.CodeLeft, "disconnected as you asked")
 }
 
-// validator is whom the reference's nodes name as the origin of errors in a message's form.
+// validator is the address that the reference's nodes name as the origin of errors in a message's form.
 const validator message.URL = "mn:/validator"
 
-// refuseText answers a text that is no message, with whatever can be read of its id and from. A flood of them is read slowly.
+// refuseText answers a text that is not a message, with as much of its id and from as can be read. A flood of such texts is
+// read slowly.
 func (s *Server) refuseText(c *routing.Client, text []byte, code int, why string) {
 	defer c.Strike()
 	id, from, kind := refjson.Salvage(text)

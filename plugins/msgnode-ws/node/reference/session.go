@@ -38,7 +38,7 @@ func (s *Server) ServeSession(c *routing.Client, token string) {
 func (s *Server) sessionMessage(c *routing.Client, text []byte, token string) {
 	var m message.Message
 	if err := m.UnmarshalJSON(text); err != nil {
-		if _, _, kind := refjson.Salvage(text); kind == message.Close && c.Runtime() != "" { // the reference stub may leave from out
+		if _, _, kind := refjson.Salvage(text); kind == message.Close && c.Runtime() != "" { // the reference stub may leave out from
 			s.closeSession(c)
 			return
 		}

@@ -11,17 +11,17 @@ import (
 type Names []string
 
 const (
-	// maxNesting is how deep the lists may lie in each other. The reference implementation's tests send two.
+	// maxNesting is how deep lists may be nested. The reference implementation's tests send two levels.
 	maxNesting = 4
 	// maxNames is how many strings one list may have, those in nested lists included. What is longer is refused before
 	// memory is spent on it.
 	maxNames = 8192
-	// maxLists is how many lists may lie in one, at any depth.
+	// maxLists is how many lists may be in one, at any depth.
 	maxLists = 1024
 )
 
-// UnmarshalJSON reads any of these forms. text is JSON, as its caller has found out. The strings are parts of one copy of it:
-// what reads long lists of strangers makes few objects. Who keeps one of them clones it.
+// UnmarshalJSON reads any of these forms. text is JSON, as its caller has found out. The strings are parts of one copy of it,
+// so that reading a stranger's long list makes few objects. Code that keeps a string clones it.
 func (l *Names) UnmarshalJSON(text []byte) error {
 	count, err := countNames(text)
 	if err != nil {
@@ -59,7 +59,7 @@ func unquoted(text []byte) (s string, err error) {
 	return s, err
 }
 
-// countNames is how many strings are in text. It refuses what is none of the forms, and too many.
+// countNames returns how many strings are in text. It refuses other forms, and too many strings.
 func countNames(text []byte) (count int, err error) {
 	for at, depth, lists := 0, 0, 0; at < len(text); at++ {
 		switch text[at] {
@@ -86,8 +86,8 @@ func countNames(text []byte) (count int, err error) {
 	return count, nil
 }
 
-// endOfString is where the string that begins at start ends, at its closing quote, and whether it is as it is written. It
-// is the last byte of text where it does not end.
+// endOfString returns the index of the closing quote of the string that begins at start, and whether the string has no escapes.
+// If the string does not end, it returns the last byte of text.
 func endOfString(text []byte, start int) (end int, plain bool) {
 	plain = true
 	for at := start + 1; at < len(text); at++ {
@@ -97,7 +97,7 @@ func endOfString(text []byte, start int) (end int, plain bool) {
 		case c == '\\':
 			plain = false
 			at++
-		case c >= 0x80: // what is not UTF-8 is replaced
+		case c >= 0x80: // invalid UTF-8 has to be replaced
 			plain = false
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// flat is what names read, by the standard library's reader: slowly, and whatever it takes.
+// flat reads names by the standard library: slowly, and without a limit.
 func flat(value any) (list Names, ok bool) {
 	switch v := value.(type) {
 	case nil:
@@ -35,7 +35,7 @@ func FuzzNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var l Names
-		if l.UnmarshalJSON(text) == nil && len(l) > maxNames { // whatever it is given, it neither fails badly nor takes much
+		if l.UnmarshalJSON(text) == nil && len(l) > maxNames { // arbitrary text neither panics nor makes too long a list
 			t.Errorf("%d names", len(l))
 		}
 		var value any

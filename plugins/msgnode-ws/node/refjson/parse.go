@@ -12,7 +12,7 @@ import (
 const (
 	// MaxRecipients is how many addresses a message's to may list.
 	MaxRecipients = 256
-	// maxCopies is how many bytes a message may become where its to is a list: it is sent to each.
+	// maxCopies is how many bytes the copies of a message for a list of addresses may have together.
 	maxCopies = 8 << 20
 )
 
@@ -50,7 +50,7 @@ func Parse(text []byte) ([]message.Message, error) {
 	}
 	messages := make([]message.Message, 0, len(all))
 	for _, text := range all {
-		u, err := message.ParseURL(strings.Clone(text)) // it may be kept, and is a part of a long list
+		u, err := message.ParseURL(strings.Clone(text)) // a copy, since u may be kept and text is a part of a long list
 		if err != nil {
 			return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
 		}
@@ -61,7 +61,7 @@ func Parse(text []byte) ([]message.Message, error) {
 	return messages, nil
 }
 
-// Salvage reads id, from and type at the head of a text that may be cut off or broken later.
+// Salvage reads id, from and type at the head of a text whose rest may be cut off or broken.
 func Salvage(text []byte) (id message.ID, from message.URL, kind message.Type) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {

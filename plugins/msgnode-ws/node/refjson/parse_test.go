@@ -23,7 +23,7 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// Lists are refused at their bounds, not when they have been read.
+// Lists are refused as soon as they exceed a bound, before they are read to the end.
 func TestListsHaveBounds(t *testing.T) {
 	for text, want := range map[string]bool{
 		`[` + strings.Repeat(`"",`, maxNames-1) + `""]`: true,

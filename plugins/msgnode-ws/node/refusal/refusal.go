@@ -1,4 +1,4 @@
-// Package refusal is how the node says no: an error code, a text that says what to do, and when it is worth trying again.
+// Package refusal has the node's refusals: an error code, a text that says what to do, and when it is worth trying again.
 package refusal
 
 import (
@@ -9,12 +9,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Refusal is a response with an error code, before it is known to what.
+// Refusal has the parts of a response with an error code that do not depend on the request.
 type Refusal struct {
 	Code  int
 	Text  string
 	Again int           // seconds until it is worth trying again; 0: not known
-	Pause time.Duration // how long the connection is not read from: saying no to a flood must not cost more than it
+	Pause time.Duration // how long the connection is not read from, so that refusing a flood costs little
 }
 
 // Response is the refusal as the answer to m. A time to try again is in the text for people, and in retry for programs.
@@ -31,13 +31,14 @@ func New(code int, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-// How long a connection is not read from after it has asked for too much; and where its address has, which may have many.
+// How long a connection is not read from after it has asked for too much; and after its address has, which may have many
+// connections.
 const (
 	FloodPause = 20 * time.Millisecond
 	CrowdPause = 200 * time.Millisecond
 )
 
-// TryAgain is a refusal 429 that ends after a while.
+// TryAgain is a refusal with 429 and a time to wait.
 func TryAgain(wait time.Duration, format string, args ...any) *Refusal {
 	r := New(message.CodeTooMany, format, args...)
 	r.Again, r.Pause = Seconds(wait), FloodPause
@@ -56,7 +57,7 @@ func (r *Refusal) Handshake() *wire.Refused {
 	return &wire.Refused{Code: r.Code, Reason: r.Text, Retry: again}
 }
 
-// Seconds is a time to wait in whole seconds, one at least.
+// Seconds converts a time to wait to whole seconds, at least one.
 func Seconds(wait time.Duration) int {
 	return max(1, int((wait+time.Second-1)/time.Second))
 }

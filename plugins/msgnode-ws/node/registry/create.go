@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// register is create: a new entry, or the same runtime's entry anew.
+// register answers create: a new entry, or a new value of the same runtime's entry.
 func (d *Registry) register(c *routing.Client, m message.Message) (message.Message, *refusal.Refusal) {
 	if len(m.Body) > d.limits.Entry { // before memory is spent on it
 		return message.Message{}, refusal.New(message.CodeTooLarge, "Domain Registry: an entry of %d bytes, at most %d are allowed", len(m.Body), d.limits.Entry)
@@ -57,7 +57,8 @@ func (d *Registry) register(c *routing.Client, m message.Message) (message.Messa
 	if r != nil {
 		return message.Message{}, r
 	}
-	if before != "" && before != e.Status {
+	first := before == "" && e.Status == state.Live && !e.URL.IsRuntime() // somebody may have waited for it
+	if first || before != "" && before != e.Status {
 		d.Announce(e.URL, e.Status)
 	}
 	return m.Respond(message.CodeOK, nil), nil

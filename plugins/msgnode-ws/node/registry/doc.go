@@ -24,6 +24,8 @@
 // Disconnected entries do not count against [limits.Limits].Registrations. A runtime has at most as many of them as it may have
 // live ones, and they never fill what it may have in the state: those that are needed least make room.
 //
-// The entries are rows of package state. Whoever looks for a user or a name gets a bounded answer, chosen fairly among all who
-// entered something for it (package shelves).
+// The entries are rows of package state. A search for a user or a name has a bounded answer, chosen fairly among all runtimes
+// that have entered something for it (package shelves). A read may ask for a part of the result: its body has page, from 1, and size,
+// how many entries a page has; the answer then has page too, and more: true where another one may follow. A page is chosen anew for each
+// read: entries that come or go between two of them may be missed, or be in both.
 package registry

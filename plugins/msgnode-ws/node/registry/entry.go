@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// checkTerms bounds what an entry can be found by: the node keeps that in several forms.
+// checkTerms bounds the fields by which an entry can be found: the node keeps them in several forms.
 func checkTerms(r *state.Registration) *refusal.Refusal {
 	if name, size := r.LongTerm(); name != "" {
 		return refusal.New(message.CodeTooLarge, "Domain Registry: %s: %d bytes, at most %d are allowed", name, size, message.MaxURL)
@@ -67,7 +67,7 @@ func mandatory(u message.URL) []string {
 	}
 }
 
-// change changes an entry that must be the runtime's own; f says errOthers where it is not.
+// change changes an entry that must be the runtime's own; f returns errOthers if it is not.
 func (d *Registry) change(c *routing.Client, key string, f func(*state.Registration) (*state.Registration, error)) *refusal.Refusal {
 	if r := d.writes.May(c, c.Runtime(), 1); r != nil {
 		return r
@@ -124,5 +124,5 @@ func (d *Registry) Announce(u message.URL, status string) {
 // maxExpires is how long an entry may be without a keep-alive, in seconds.
 const maxExpires = 3600
 
-// entrySize is why an entry cannot be updated.
+// entrySize is the error of an update that would make an entry too large.
 type entrySize struct{ bytes int }

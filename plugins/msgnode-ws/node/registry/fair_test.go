@@ -17,7 +17,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// still is a registry whose state is in memory alone and cannot be written, and a connection of a runtime.
+// still makes a registry whose state is in memory alone and cannot be written, and a connection of a runtime.
 func still(t *testing.T) (*Registry, *routing.Client) {
 	t.Helper()
 	l := limits.Defaults()
@@ -70,7 +70,7 @@ func lookForBob(t *testing.T, n *Registry, c *routing.Client) (found map[message
 	return body.Value, body.More
 }
 
-// Whose entries are in an answer that has not room for all: each address's, there each runtime's, and who was there first.
+// An answer without room for all entries has some of each address, there of each runtime, and those that came first.
 func TestFairAnswers(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	big, sizes := strings.Repeat("x", 60<<10), []int{5 << 10, 200}
@@ -112,7 +112,7 @@ func TestFairAnswers(t *testing.T) {
 	}
 }
 
-// Behind one address with a stranger of many runtimes, bob is found with the others that were there before the most of them.
+// If bob shares an address with a stranger's many runtimes, he is found if he came before most of them.
 func TestFairAtOneAddress(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	for name, crowds := range map[string]time.Time{"before": began, "behind": began.Add(time.Hour)} {
@@ -125,8 +125,8 @@ func TestFairAtOneAddress(t *testing.T) {
 	}
 }
 
-// Entries that do not fit what is asked for hide none that does, also where there are more of them than an answer may have; how
-// many are looked at is bounded.
+// Entries that do not match the request hide none that does, even if there are more of them than an answer may have; how many
+// are looked at is bounded.
 func TestOthersThatDoNotFit(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	for addresses, want := range map[int]int{1500: 200, maxLooked*1000 + 1: 413} {
@@ -146,12 +146,12 @@ func TestOthersThatDoNotFit(t *testing.T) {
 	}
 }
 
-// What is removed, replaced, moved or entered twice is found as often as it is there.
+// An entry that was removed, replaced, moved or entered twice is found once if it exists, else not.
 func TestShelvesFollowTheTable(t *testing.T) {
 	n, reader := still(t)
 	began := time.Now().Add(-time.Hour)
 	var all []message.URL
-	for i := range 3000 { // in no order, and so many that there are several chunks
+	for i := range 3000 { // in random order, and enough for several chunks
 		all = append(all, put(n, fmt.Sprintf("address%d", i*7919%1500), fmt.Sprintf("runtime://example.com/%d", i%400), i*7919%3000, began, ""))
 	}
 	user := "user:user://example.com/bob"

@@ -21,7 +21,7 @@ type Registry struct {
 	last   atomic.Uint64 // number of a notice
 }
 
-// Publisher sends what the registry tells to whoever subscribes to it.
+// Publisher sends what the registry publishes to its subscribers.
 type Publisher interface{ Publish(m message.Message) }
 
 // New makes the registry of a domain's node.

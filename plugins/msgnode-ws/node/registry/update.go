@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// reregister is update: keep alive (no value), new values, or unregister in each of its forms.
+// reregister answers update: keep alive (no value), new values, or unregister in each of its forms.
 func (d *Registry) reregister(c *routing.Client, m message.Message) (message.Message, *refusal.Refusal) {
 	if len(m.Body) > d.limits.Entry { // before memory is spent on it
 		return message.Message{}, refusal.New(message.CodeTooLarge, "Domain Registry: an update of %d bytes, at most %d are allowed", len(m.Body), d.limits.Entry)
@@ -46,7 +46,7 @@ func (d *Registry) reregister(c *routing.Client, m message.Message) (message.Mes
 	return m.Respond(message.CodeOK, nil), nil
 }
 
-// unregister is delete: an entry that says disconnected, as after the other forms.
+// unregister answers delete: the entry's status becomes disconnected, as after the other forms.
 func (d *Registry) unregister(c *routing.Client, m message.Message) (message.Message, *refusal.Refusal) {
 	var body struct {
 		Resource string `json:"resource"`

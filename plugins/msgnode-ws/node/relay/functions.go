@@ -10,10 +10,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// serve has a function of the node answer m. Its answer goes back on the connection that m came by.
+// serve lets a function of the node answer m. Its answer goes back on the connection that m came by.
 func (r *Relay) serve(c *routing.Client, m message.Message) {
 	if m.Type == message.Response {
-		return // nobody here asks
+		return // the node's functions send no requests
 	}
 	domain := m.To.NodeDomain()
 	if domain != "" && !strings.EqualFold(domain, r.o.Domain) {

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Handle takes a message from a connection: a function of the node does it, or it is routed on (specification, "Message
+// Handle takes a message from a connection: a function of the node answers it, or it is routed on (specification, "Message
 // node", routing).
 func (r *Relay) Handle(c *routing.Client, m message.Message) {
 	r.o.Trace.CameIn(c.Runtime(), &m)

@@ -1,5 +1,5 @@
-// Package relay takes the messages of all connections, whatever their dialect: it checks their from, has the node's functions answer
-// those that are for one, and gives the others to package routing (specification, "Message node", routing).
+// Package relay takes the messages of all connections, whatever their dialect: it checks their from, gives those for a function
+// of the node to that function, and the others to package routing (specification, "Message node", routing).
 package relay
 
 import (

@@ -1,5 +1,5 @@
-// Package rights says whose an address is: what a runtime may send from, register and listen at. It decides by the state that
-// the nodes of the domain keep, and keeps nothing itself.
+// Package rights says to which runtime an address belongs: what a runtime may send from, register and listen at. It decides by
+// the state that the nodes of the domain keep, and has no state itself.
 package rights
 
 import (
@@ -19,7 +19,7 @@ type Rights struct {
 	Connected func(runtime message.URL) bool // tells whether a runtime has a connection at this node
 }
 
-// Runtime is who asks: the runtime of a connection.
+// Runtime is the runtime of the connection whose rights are asked for.
 type Runtime interface {
 	Runtime() message.URL
 	Unproved() bool // of the JSON dialects, which prove nothing
@@ -39,23 +39,23 @@ func (r *Rights) MayUse(c Runtime, u message.URL) bool {
 	return c.Unproved()
 }
 
-// MaySend tells whether a runtime may send a message from an address to another. Whoever has an address of another domain, which
-// this node cannot know, may ask the node's functions all the same: they act for the connection's runtime, whatever the
+// MaySend tells whether a runtime may send a message from an address to another. Messages from an address of another domain,
+// which this node cannot know, may ask the node's functions all the same: these act for the connection's runtime, whatever the
 // message's from, and their answer goes back on that connection.
 func (r *Rights) MaySend(c Runtime, from, to message.URL) bool {
 	return r.MayUse(c, from) || to.IsBackEnd() && r.foreign(from)
 }
 
-// foreign tells whether another domain gives out u.
+// foreign tells whether u is an address of another domain.
 func (r *Rights) foreign(u message.URL) bool {
 	domain := u.NodeDomain()
 	return !u.IsRuntime() && !u.IsBackEnd() && domain != "" && !strings.EqualFold(domain, r.Domain)
 }
 
-// MayListen tells whether a runtime may get what is sent to u. Its own addresses are a runtime's alone: what is under its URL,
-// what is allocated to it, and the subscription address where a reporter decides who observes. Publications are for
-// everybody. A runtime of the JSON dialects makes up addresses by itself and may listen at them, for as long as they are
-// allocated to nobody; what another domain gives out this node does not know.
+// MayListen tells whether a runtime may get what is sent to u. Only the runtime itself may listen at its own addresses: what
+// is under its URL, what is allocated to it, and the subscription address where a reporter decides who observes. Publications
+// are for everybody. A runtime of the JSON dialects makes up addresses by itself and may listen at them, for as long as they
+// are allocated to nobody; this node does not know the addresses that another domain gives out.
 func (r *Rights) MayListen(c Runtime, u message.URL) bool {
 	if u == message.SessionAddress || u.IsBackEnd() {
 		return false
@@ -71,8 +71,8 @@ func (r *Rights) MayListen(c Runtime, u message.URL) bool {
 	return true
 }
 
-// JustGranted tells whether u is allocated to a runtime by what the state itself says: another node may have written that a moment
-// ago. It waits for other servers.
+// JustGranted asks the state itself, and not its copy, whether u is allocated to a runtime: another node may have written that
+// a moment ago. It waits for other servers.
 func (r *Rights) JustGranted(ctx context.Context, c Runtime, u message.URL) bool {
 	if u.IsRuntime() || u.IsBackEnd() || r.State.Owner(u) != "" {
 		return false

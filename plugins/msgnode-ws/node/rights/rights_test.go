@@ -1,14 +1,19 @@
 package rights
 
 import (
+	"context"
+	"errors"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 const (
-	alice  message.URL = "hyperty-runtime://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // of a key
+	alice  message.URL = "hyperty-runtime://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // derived from a key
 	bob    message.URL = "hyperty-runtime://example.com/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 	plain  message.URL = "hyperty-runtime://example.com/plain" // of the JSON dialects
 	here   message.URL = "hyperty-runtime://example.com/here"  // the same, and connected
@@ -20,7 +25,7 @@ const (
 	far    message.URL = "domain://registry.other.example"
 )
 
-// asking is a runtime that asks.
+// asking is a connection's runtime.
 type asking struct {
 	runtime  message.URL
 	unproved bool
@@ -29,15 +34,15 @@ type asking struct {
 func (a asking) Runtime() message.URL { return a.runtime }
 func (a asking) Unproved() bool       { return a.unproved }
 
-// rights are those at a node of example.com, where mine is alice's.
+// rights makes the Rights at a node of example.com, where the address mine is alice's.
 func rights() *Rights {
 	s := state.InMemory("example.com")
 	s.Allocations.Set(state.AddressKey(mine), &state.Allocation{Runtime: alice, Address: mine}, 100, 1)
 	return &Rights{Domain: "example.com", State: s, Connected: func(u message.URL) bool { return u == here }}
 }
 
-// A runtime sends from, and registers, what is under its URL or allocated to it. One that proves nothing also may use what is
-// nobody's, but never what a key proves, or what is connected.
+// A runtime sends from, and registers, what is under its URL or allocated to it. One that proves nothing may also use addresses
+// without an owner, but never the URL of a runtime with a key or of a connected one.
 func TestMayUse(t *testing.T) {
 	r := rights()
 	proved, unproved := asking{alice, false}, asking{plain, true}
@@ -52,7 +57,7 @@ func TestMayUse(t *testing.T) {
 		{unproved, plain, true}, {unproved, plain + "/x", true}, {unproved, "hyperty-runtime://example.com/another", true},
 		{unproved, here, false}, {unproved, alice, false}, {unproved, alice + "/sm", false}, {unproved, mine, false},
 		{unproved, nobody, true}, {unproved, other, true}, {unproved, stub, true},
-		// The node's own addresses are nobody else's.
+		// Nobody may use the node's own addresses.
 		{proved, node, false}, {unproved, node, false}, {unproved, far, false}, {unproved, message.SessionAddress, false}, {proved, message.SessionAddress, false},
 		{proved, "", false},
 	} {
@@ -62,7 +67,7 @@ func TestMayUse(t *testing.T) {
 	}
 }
 
-// Whoever has an address of another domain may ask the node's functions with it, and nobody else.
+// Messages from an address of another domain may go to the node's functions, and nowhere else.
 func TestMaySend(t *testing.T) {
 	r := rights()
 	who := asking{alice, false}
@@ -80,7 +85,7 @@ func TestMaySend(t *testing.T) {
 	}
 }
 
-// What is sent to an address its owner gets alone; publications everybody gets.
+// Only its owner gets what is sent to an address; everybody may get publications.
 func TestMayListen(t *testing.T) {
 	r := rights()
 	proved, unproved := asking{alice, false}, asking{plain, true}
@@ -103,12 +108,65 @@ func TestMayListen(t *testing.T) {
 	}
 }
 
-// What no allocation can give to anybody, and what is somebody's as far as is known, is asked of no other server.
+// No other server is asked about addresses that cannot be allocated, or that the copy of the state has.
 func TestNotJustGranted(t *testing.T) {
-	r := rights() // its state cannot be read beyond memory
+	r := rights() // its state is in memory alone
 	for _, u := range []message.URL{alice, bob + "/sm", node, mine, mine + "/part"} {
 		if r.JustGranted(t.Context(), asking{alice, false}, u) {
 			t.Errorf("%s is just granted", u)
+		}
+	}
+}
+
+// bucket is a KV bucket in which another node has written a row.
+type bucket struct {
+	jetstream.KeyValue
+	key     string
+	written func() // is called when it is read
+}
+
+type row struct{ jetstream.KeyValueEntry }
+
+func (row) Revision() uint64 { return 0 } // which every copy has
+
+func (b *bucket) Get(_ context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if key != b.key {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	if b.written == nil {
+		return nil, errors.New("out of reach")
+	}
+	b.written()
+	return row{}, nil
+}
+
+// An address that another node has just given to a runtime is the runtime's, and nobody else's, before this node's copy of the state
+// says so; nothing is asked about addresses that are given to nobody, or whose owner is known.
+func TestJustGranted(t *testing.T) {
+	const fresh message.URL = "hyperty://example.com/fresh"
+	for name, c := range map[string]struct {
+		who     message.URL
+		address message.URL
+		away    bool // the state cannot be reached
+		want    bool
+	}{
+		"its own":                 {alice, fresh, false, true},
+		"a part of its own":       {alice, fresh + "/part", false, true},
+		"another's":               {bob, fresh, false, false},
+		"nobody's":                {alice, nobody, false, false},
+		"one that was known":      {alice, mine, false, false},
+		"its runtime's":           {alice, alice + "/sm", false, false},
+		"the node's":              {alice, node, false, false},
+		"one that cannot be read": {alice, fresh, true, false},
+	} {
+		r, b := rights(), &bucket{key: state.AddressKey(fresh)}
+		r.State.Allocations = table.New(b, table.Options[state.Allocation]{Terms: (*state.Allocation).Terms})
+		r.State.Allocations.Set(state.AddressKey(mine), &state.Allocation{Runtime: alice, Address: mine}, 100, 1)
+		if !c.away {
+			b.written = func() { r.State.Allocations.Set(b.key, &state.Allocation{Runtime: alice, Address: fresh}, 100, 1) }
+		}
+		if got := r.JustGranted(t.Context(), asking{c.who, false}, c.address); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

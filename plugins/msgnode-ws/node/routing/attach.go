@@ -19,8 +19,8 @@ var errClosed = errors.New("the connection is being closed")
 // codeFull is HTTP's 503, which the specification's codes do not have.
 const codeFull = 503
 
-// Attach makes c the connection of its runtime: what its runtime was allocated and has subscribed leads to it from now
-// on, and an older connection is closed. The error may be a [*wire.Refused].
+// Attach makes c the connection of its runtime: messages for the addresses that the runtime was allocated or has subscribed go
+// to it from now on, and an older connection is closed. The error may be a [*wire.Refused].
 func (r *Router) Attach(c *Client) error {
 	if c.Closed() {
 		return errClosed
@@ -63,15 +63,15 @@ func (r *Router) Attach(c *Client) error {
 	if err := r.o.NATS.Messages.Publish(presence, r.o.Seal.Sign(presence, []byte(c.Stamp))); err != nil || !r.o.Cluster {
 		return err
 	}
-	return r.o.NATS.Messages.FlushTimeout(r.o.Times.State) // others publish on connections of their own
+	return r.o.NATS.Messages.FlushTimeout(r.o.Times.State) // other clients of NATS publish on connections of their own
 }
 
-// makeRoom ends the connection so that another address may have one.
+// makeRoom ends the connection so that another network address may have one.
 func (c *Client) makeRoom() {
 	c.Kick(websocket.StatusTryAgainLater, "the node has as many connections as it may, and your address has the most")
 }
 
-// Detach undoes attach. Subscriptions stay in the state for the grace period.
+// Detach undoes Attach. Subscriptions stay in the state for the grace period.
 func (r *Router) Detach(c *Client) {
 	if !r.Roster.leave(c, r.state.Known(c.Runtime()), time.Now()) {
 		return
@@ -96,7 +96,7 @@ func (r *Router) Elsewhere(ctx context.Context, runtime message.URL) bool {
 	defer cancel()
 	presence := r.subjects.Presence(runtime)
 	_, err := r.o.NATS.Messages.RequestWithContext(ctx, presence, r.o.Seal.Sign(presence, nil))
-	return !isNobody(err) // a forged answer could only say the same as none
+	return !isNobody(err) // a forged answer has the same effect as none
 }
 
 func isNobody(err error) bool { return errors.Is(err, nats.ErrNoResponders) }

@@ -10,19 +10,19 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Client is a connection with what the node knows of its runtime. Before it is attached, nothing leads to it.
+// Client is a connection with what the node knows of its runtime. Before it is attached, no messages go to it.
 type Client struct {
 	*conn.Conn
 	*rates.Spending
 	Ticket *quota.Ticket   // its place among the node's connections
 	Guest  admission.Guest // what it may do here; set before it is attached
-	Peers  *peers.Peers    // whom it sends Data to
+	Peers  *peers.Peers    // the runtimes to which it sends Data
 
-	asked  peers.Questions // what it has sent, for the case that nobody wants it
+	asked  peers.Questions // what it has sent, for NATS's notice that nobody wants it
 	routes routes
 }
 
-// NewClient makes the client that a connection is.
+// NewClient makes the client of a connection.
 func NewClient(c *conn.Conn, s *rates.Spending, t *quota.Ticket) *Client {
 	return &Client{Conn: c, Spending: s, Ticket: t, Peers: peers.New()}
 }

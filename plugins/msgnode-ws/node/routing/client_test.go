@@ -23,8 +23,8 @@ import (
 
 const alice message.URL = "hyperty-runtime://example.com/alice"
 
-// stillUntil is a router without NATS, what its connections may ask for, and one of alice's of a dialect, which has no WebSocket,
-// until it is cancelled.
+// stillUntil makes a router without NATS, the rates of its connections, and a connection of alice's, without a WebSocket, in a
+// dialect; all until cancel is called.
 func stillUntil(t *testing.T, d conn.Dialect) (*Router, *rates.Rates, *Client, context.CancelFunc) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -54,7 +54,7 @@ func TestPeersAreCounted(t *testing.T) {
 	}
 }
 
-// However many messages wait that nobody asked for, the responses to a runtime's own requests are taken: each once.
+// However many uninvited messages wait, the responses to a runtime's own requests are taken, each once.
 func TestOwnAnswersAreInvited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _, c, cancel := stillUntil(t, conn.PlainJSON)
@@ -88,7 +88,7 @@ func TestOwnAnswersAreInvited(t *testing.T) {
 	})
 }
 
-// A connection that is refused, and therefore read slowly, does not keep its turn meanwhile.
+// A connection whose request is refused, and which is therefore read slowly, does not keep its turn meanwhile.
 func TestRefusedHaveNoTurn(t *testing.T) {
 	_, all, mallory, cancel := stillUntil(t, conn.Binary)
 	if err := mallory.Begin(); err != nil {

@@ -46,7 +46,7 @@ func (r *Router) Run(ctx context.Context) {
 	}
 }
 
-// deliver queues what came for the connections that want it. data is what another node sent, opened.
+// deliver queues what came for the connections that want it. data is what another node sent, without the seal.
 func (r *Router) deliver(subject string, data []byte) {
 	members := r.interests.Of(subject)
 	switch {
@@ -68,10 +68,10 @@ func (r *Router) deliver(subject string, data []byte) {
 	}
 }
 
-// uninvited tells whether many messages wait for a connection, and this one is one that it asked for neither by a subscription nor
-// by a request: it is for its runtime, or for an address of it.
+// uninvited tells whether many messages wait for a connection, and it has asked for this one neither by a subscription nor by a
+// request: the message is for its runtime, or for an address of the runtime.
 func (r *Router) uninvited(c *Client, data []byte) bool {
-	if !c.Crowded() { // there is room: what it is does not matter
+	if !c.Crowded() { // there is room for any message
 		return false
 	}
 	_, body, _, err := wire.Next(data)
@@ -93,7 +93,7 @@ const noResponders = "503"
 // one has replaced, here or at another node of the domain (the message is the newer one's stamp).
 func (r *Router) presence(m *nats.Msg, stamp []byte) {
 	if len(stamp) == 0 {
-		_ = m.Respond([]byte("here")) // unheard, the other node asks again
+		_ = m.Respond([]byte("here")) // if this is lost, the other node asks again
 		return
 	}
 	for _, c := range r.interests.Of(m.Subject) {
@@ -103,7 +103,7 @@ func (r *Router) presence(m *nats.Msg, stamp []byte) {
 	}
 }
 
-// nobody is NATS's answer that nobody wanted a message or a packet: token says which, as <connection>.<kind><number>.
+// nobody handles NATS's notice that nobody wanted a message or a packet: token says which, as <connection>.<kind><number>.
 func (r *Router) nobody(token string) {
 	id, rest, _ := strings.Cut(token, ".")
 	number, err := strconv.ParseUint(id, 36, 64)

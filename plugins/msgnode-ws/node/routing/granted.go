@@ -9,17 +9,18 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// OwnersAlone is what an address's owner alone may hear: the address itself, and where a reporter is asked to be observed.
+// OwnersAlone are the addresses at which only the owner of u may listen: u itself, and the address at which a reporter is asked
+// for subscriptions.
 func OwnersAlone(u message.URL) [2]message.URL {
 	return [2]message.URL{u.Canonical(), u.Canonical().Join("subscription")}
 }
 
 // KindGranted is a frame that one node sends the others on an address's subject, before its owner is told that it has the
-// address: from here on only the runtime that the body names may hear what comes there. So it ends before what is then
-// sent to the owner, however far another node's copy of the state is behind.
+// address: from here on only the runtime that the body names gets what comes there. So others' routes end before anything
+// is sent to the owner, however far another node's copy of the state is behind.
 const KindGranted wire.Kind = 0xfe
 
-// taken ends others' routes on the word of another node.
+// taken ends others' routes because another node says so.
 func (r *Router) taken(subject string, frame []byte) {
 	_, owner, _, err := wire.Next(frame)
 	if err != nil {
@@ -36,7 +37,7 @@ func (r *Router) taken(subject string, frame []byte) {
 // routes that were learned, at this node and at the others of the domain.
 func (r *Router) EndOthers(ctx context.Context, a *state.Allocation) {
 	r.endRoutes(a.Address, a.Runtime)
-	if a.Wished && r.o.Cluster { // nobody can have known an address that is random
+	if a.Wished && r.o.Cluster { // else the address is random, and nobody can have known it
 		r.TellOthers(a)
 	}
 	for _, u := range OwnersAlone(a.Address) {
@@ -51,7 +52,7 @@ func (r *Router) EndOthers(ctx context.Context, a *state.Allocation) {
 	}
 }
 
-// TellOthers has the other nodes end their routes now. Unheard, they do it when the allocation reaches their copies.
+// TellOthers makes the other nodes end their routes now. If this is lost, they do so when the allocation reaches their copies.
 func (r *Router) TellOthers(a *state.Allocation) {
 	var err error
 	for _, u := range OwnersAlone(a.Address) {
@@ -64,7 +65,7 @@ func (r *Router) TellOthers(a *state.Allocation) {
 	}
 }
 
-// endRoutes has no message for an address lead to others than its owner.
+// endRoutes ends all routes of an address but its owner's.
 func (r *Router) endRoutes(address, owner message.URL) {
 	for _, u := range OwnersAlone(address) {
 		for _, c := range r.interests.Of(r.subjects.Address(u)) {
@@ -75,7 +76,7 @@ func (r *Router) endRoutes(address, owner message.URL) {
 	}
 }
 
-// Granted is told of every allocation that comes into the copy of the state: also of those that another node wrote, a
+// Granted is called with every allocation that comes into the copy of the state: also with those that another node wrote, a
 // moment before or after the owner has connected here.
 func (r *Router) Granted(a *state.Allocation) {
 	if a.Address == "" {
@@ -89,7 +90,7 @@ func (r *Router) Granted(a *state.Allocation) {
 	}
 }
 
-// Noted is told of every subscription that comes into the copy of the state, as granted is of allocations.
+// Noted is called with every subscription that comes into the copy of the state, as Granted is with allocations.
 func (r *Router) Noted(s *state.Subscription) {
 	if c := r.Roster.Of(s.Runtime); c != nil {
 		if _, err := r.Listen(c, s.Address); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Route publishes m, which a connection has sent, for whoever wants it. Where nobody does, the connection is told.
+// Route publishes m, which a connection has sent. If nobody wants it, the sender gets a response.
 func (r *Router) Route(c *Client, m message.Message) error {
 	subject := r.subjectOf(m.To)
 	frame := r.o.Seal.Sign(subject, wire.AppendMessage(nil, &m))
@@ -32,7 +32,7 @@ func (r *Router) Publish(m message.Message) {
 	}
 }
 
-// subjectOf is where messages for an address are published: everything under a runtime's URL goes to the runtime.
+// subjectOf returns the subject for messages to an address: everything under a runtime's URL goes to the runtime.
 func (r *Router) subjectOf(to message.URL) string {
 	if runtime := address.Runtime(to); runtime != "" {
 		return r.subjects.Address(runtime)
@@ -50,7 +50,7 @@ func (r *Router) SendData(c *Client, to *peers.Peer, data []byte) ([]byte, error
 	return data, err
 }
 
-// Peer looks a runtime up that a connection sends Data to, by the text of its URL; it checks a new one.
+// Peer looks up a runtime to which a connection sends Data, by the text of its URL; it checks a new one.
 func (r *Router) Peer(c *Client, text []byte) (*peers.Peer, error) {
 	if p := c.Peers.Find(text); p != nil {
 		return p, nil
@@ -73,7 +73,7 @@ func (r *Router) Peer(c *Client, text []byte) (*peers.Peer, error) {
 // Receivers is how many connections of this node want what is sent to an address.
 func (r *Router) Receivers(to message.URL) int { return len(r.interests.Of(r.subjectOf(to))) }
 
-// What a message that nobody wanted was, in the subject at which NATS says so.
+// What nobody wanted, in the subject of NATS's notice: a message or Data.
 const ofMessage, ofData = 'm', 'd'
 
 // reply is the subject at which NATS tells this node that nobody wanted something of c.

@@ -7,11 +7,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Roster is which runtimes are connected at this node, and since when those are missing that the state has something of. Any
-// goroutine may use it.
+// Roster knows which runtimes are connected at this node, and since when others, of which the state has something, are missing.
+// Any goroutine may use it.
 type Roster struct {
 	grace    time.Duration // after which a runtime that is missing is gone
-	unproved int           // connections in the reference's dialects that there may be
+	unproved int           // how many connections in the reference's dialects there may be
 
 	mu       sync.Mutex
 	runtimes map[message.URL]*Client // the newest connection of each runtime
@@ -40,7 +40,7 @@ func (r *Roster) enter(c *Client, place func(replaces bool) bool) (old *Client, 
 	return old, true
 }
 
-// leave undoes enter; false: c is not there. Where nothing is known of its runtime, nothing is to expire, and nothing remembered.
+// leave undoes enter; false: c is not there. If the state has nothing of its runtime (known is false), nothing is remembered.
 func (r *Roster) leave(c *Client, known bool, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *Roster) Len() int {
 	return len(r.runtimes)
 }
 
-// Kept is how many entries the roster has: of connections, of their runtimes, and of runtimes that are missing.
+// Kept is how many entries the roster has: for connections, for their runtimes, and for missing runtimes.
 func (r *Roster) Kept() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +91,7 @@ func (r *Roster) numbered(id uint64) *Client {
 	return r.byID[id]
 }
 
-// FullOfUnproved tells whether there may be no more connections in the reference's dialects.
+// FullOfUnproved tells whether all places for the reference's dialects are taken.
 func (r *Roster) FullOfUnproved() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,7 +19,7 @@ func roster(t *testing.T) (*Roster, func(runtime message.URL, d conn.Dialect) *C
 	}
 }
 
-// A newer connection of a runtime takes its place at once; that the older one leaves then takes nothing from it.
+// A newer connection of a runtime takes the older one's place at once, and keeps it when the older one leaves.
 func TestNewerConnectionStays(t *testing.T) {
 	r, connect := roster(t)
 	older, newer := connect(alice, conn.Binary), connect(alice, conn.Binary)
@@ -44,7 +44,7 @@ func TestNewerConnectionStays(t *testing.T) {
 	}
 }
 
-// Where there is no free place, a connection gets none, and no other loses its place.
+// If there is no free place, a connection gets none, and no other one loses its place.
 func TestNoPlace(t *testing.T) {
 	r, connect := roster(t)
 	first := connect(alice, conn.PlainJSON)

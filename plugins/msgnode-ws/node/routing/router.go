@@ -31,8 +31,8 @@ type Options struct {
 
 // Places are those of the attached connections.
 type Places interface {
-	// Enter gives a connection one; false: there is none. kick is called when another address may have it. replaces says that
-	// the connection takes the place of one that is about to leave.
+	// Enter gives a connection a place; false: there is none. kick is called when another address gets the place. replaces says
+	// that the connection takes the place of one that is about to leave.
 	Enter(t *quota.Ticket, replaces bool, kick func()) bool
 }
 
@@ -55,7 +55,7 @@ func New(o Options) (*Router, error) {
 	return r, err
 }
 
-// Use gives the router the state, which tells it of what comes there: see [Router.Granted] and [Router.Noted].
+// Use gives the router the state, which calls [Router.Granted] and [Router.Noted].
 func (r *Router) Use(s *state.State, whose *rights.Rights) { r.state, r.rights = s, whose }
 
 // Strange is how many messages came at NATS that no node of the domain sent, or too late.
@@ -64,7 +64,7 @@ func (r *Router) Strange() uint64 { return r.strange.Load() }
 // Cluster tells whether there may be other nodes of the domain.
 func (r *Router) Cluster() bool { return r.o.Cluster }
 
-// flush waits, where there are other nodes, until NATS has what was published: others publish on connections of their own.
+// flush waits, if there are other nodes, until NATS has what was published: those publish on connections of their own.
 func (r *Router) flush() error {
 	if !r.o.Cluster {
 		return nil
@@ -72,8 +72,8 @@ func (r *Router) flush() error {
 	return r.o.NATS.Messages.FlushTimeout(r.o.Times.State)
 }
 
-// Overrun is called when NATS had to drop what came on a subject: whoever wanted it is told by a close, so that no loss goes
-// unseen; the sessions then ask again for what they miss.
+// Overrun is called when NATS had to drop what came on a subject. It closes the connections that wanted it, so that no loss
+// goes unnoticed; the sessions then ask again for what they miss.
 func (r *Router) Overrun(subject string) {
 	r.o.Log.Error("the node does not keep up, messages were dropped")
 	for _, c := range r.interests.Of(subject) {
@@ -81,5 +81,5 @@ func (r *Router) Overrun(subject string) {
 	}
 }
 
-// retry is when a connection for which there was no place may come again, as far as anybody knows.
+// retry is the time after which a connection for which there was no place should try again.
 const retry = 5 * time.Second

@@ -6,11 +6,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// routes are the addresses that lead to a connection, besides those under its runtime's URL.
+// routes are the addresses whose messages go to a connection, besides those under its runtime's URL.
 type routes struct {
 	mu    sync.Mutex
 	why   map[message.URL]Reason // by canonical address
-	ended bool                   // the connection is detached, nothing leads to it any more
+	ended bool                   // the connection is detached: it gets no more routes
 }
 
 // Reason is why an address leads to a connection; there may be several.

@@ -5,10 +5,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Want has messages for u lead to c. It returns when they do.
+// Want makes messages for u go to c. It returns when they do.
 func (r *Router) Want(c *Client, u message.URL, why Reason) error {
 	if address.Runtime(u) == c.Runtime() {
-		return nil // all of them do
+		return nil // they all do
 	}
 	u = u.Canonical()
 	c.routes.mu.Lock()
@@ -31,7 +31,7 @@ func (r *Router) Want(c *Client, u message.URL, why Reason) error {
 	return nil
 }
 
-// Unwant takes one reason away; without any, messages for u lead to c no more.
+// Unwant removes one reason; without any, messages for u do not go to c any more.
 func (r *Router) Unwant(c *Client, u message.URL, why Reason) {
 	u = u.Canonical()
 	c.routes.mu.Lock()
@@ -49,7 +49,7 @@ func (r *Router) Unwant(c *Client, u message.URL, why Reason) {
 const maxLearned = 512
 
 // Learn makes a route of an address that a connection of the JSON dialects sends from, as the reference node does: its
-// runtimes do not ask for every address. Nobody else's address is learned.
+// runtimes do not ask for every address. No other runtime's address is learned.
 func (r *Router) Learn(c *Client, from message.URL) {
 	u := from.Canonical()
 	if address.Runtime(u) != "" {
@@ -69,7 +69,7 @@ func (r *Router) Learn(c *Client, from message.URL) {
 	}
 }
 
-// unwantSubject is unwant where only the subject of the address is known.
+// unwantSubject is Unwant if only the subject of the address is known.
 func (r *Router) unwantSubject(c *Client, subject string) {
 	c.routes.mu.Lock()
 	defer c.routes.mu.Unlock()
@@ -82,7 +82,7 @@ func (r *Router) unwantSubject(c *Client, subject string) {
 	}
 }
 
-// Listen has what is sent to u lead to c, where c may hear it: also where that changes at this moment.
+// Listen makes messages for u go to c, if c may get them: also if that changes at this moment.
 func (r *Router) Listen(c *Client, u message.URL) (allowed bool, err error) {
 	if !r.rights.MayListen(c, u) {
 		return false, nil

@@ -8,8 +8,8 @@ type Candidate[E any] struct {
 	Round int
 }
 
-// Pick gives entries with a term, at most so many: in each round one of each site, of a site in turn one of each of its
-// addresses, and of an address in turn one of each of its runtimes, the newest that was not given yet.
+// Pick returns at most limit entries with a term. Each round has one entry of each site; a site's addresses take turns in that,
+// an address's runtimes take turns, and of a runtime it is the newest entry that was not given yet.
 func (s *Shelves[E]) Pick(term string, limit int) []Candidate[E] {
 	shelf := s.of[term]
 	if shelf == nil {

@@ -10,7 +10,7 @@ import (
 type ranks[T any] struct {
 	chunks [][]*rank[T] // none is empty
 	count  int
-	named  map[string]*rank[T] // nil while there are few, as most have one item alone
+	named  map[string]*rank[T] // nil while there are few items; most lists have one
 }
 
 // rank is one item.
@@ -29,7 +29,7 @@ func byRank[T any](a, b *rank[T]) int {
 	return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.name, b.name))
 }
 
-// at is the item with the name, made if need be, that is there since then or longer.
+// at returns the item with the name, and makes it if need be. Its time becomes since, if it was later.
 func (r *ranks[T]) at(name string, since int64) *rank[T] {
 	item := r.find(name)
 	if item == nil {
@@ -78,7 +78,7 @@ func (r *ranks[T]) remove(item *rank[T]) {
 	r.take(item)
 }
 
-// move has an item that is there take the place of one that came then.
+// move puts an item where one that came at since belongs.
 func (r *ranks[T]) move(item *rank[T], since int64) {
 	if item.since == since {
 		return
@@ -88,7 +88,7 @@ func (r *ranks[T]) move(item *rank[T], since int64) {
 	r.insert(item)
 }
 
-// chunk is the index of the chunk in which an item is, or belongs; len(r.chunks) where it is behind the last one.
+// chunk returns the index of the chunk in which an item is, or belongs; len(r.chunks) if it belongs behind the last one.
 func (r *ranks[T]) chunk(item *rank[T]) int {
 	i, _ := slices.BinarySearchFunc(r.chunks, item, func(c []*rank[T], item *rank[T]) int { return byRank(c[len(c)-1], item) })
 	return i
@@ -116,10 +116,10 @@ func (r *ranks[T]) take(item *rank[T]) {
 	}
 }
 
-// position is a position in the list, of somebody who goes through it.
+// position is a position in the list, for next.
 type position struct{ chunk, item int }
 
-// next is the item at p, which goes on to the one behind it; nil at the end.
+// next returns the item at p, nil at the end, and moves p to the next one.
 func (r *ranks[T]) next(p *position) *rank[T] {
 	if p.chunk < len(r.chunks) && p.item == len(r.chunks[p.chunk]) {
 		*p = position{chunk: p.chunk + 1}

@@ -8,8 +8,8 @@ import (
 // Shelves index entries by terms that several of them may share: in the Domain Registry a user, a GUID, a name, a scheme.
 // Anybody may enter anything for any user. So the entries with a term are grouped by their origin: by the site, in it by the
 // address that they came from, in that by runtime, and all in the order in which they came. [shelves.pick] takes from all of
-// these in turn, so that many entries of one stranger keep nobody else's out of an answer, and what it costs depends on how
-// many it takes and not on how many there are. Whoever calls its methods holds the lock of the entries.
+// these in turn, so that many entries of one stranger keep nobody else's out of an answer. Its cost depends on how many
+// entries it takes, and not on how many there are. The caller of each method holds the lock of the entries.
 type Shelves[E any] struct {
 	place func(*E) Place
 	kinds []string
@@ -18,15 +18,15 @@ type Shelves[E any] struct {
 
 // Place says where an entry belongs on the shelves.
 type Place struct {
-	Terms   []string // what it can be found by, as <kind>:<text>; those of other kinds than the shelves' are ignored
+	Terms   []string // by which it can be found, as <kind>:<text>; terms of other kinds than the shelves' are ignored
 	Address string   // the address that it came from
-	Site    string   // the network that the address is in, which may be one subscriber's; the address itself where it is alone
+	Site    string   // the network of the address, which may be one subscriber's; or the address itself
 	Runtime string   // the runtime that owns it
-	Since   int64    // since when that has it
+	Since   int64    // since when Runtime has it
 	Size    int      // of the entry in an answer, in bytes
 }
 
-// New makes shelves for the terms of some kinds. Where an entry stands is what place says of it, which may not change.
+// New makes shelves for the terms of some kinds. place says where an entry belongs; its result for an entry may not change.
 func New[E any](place func(*E) Place, kinds ...string) *Shelves[E] {
 	return &Shelves[E]{place: place, kinds: kinds, of: map[string]*shelf[E]{}}
 }
@@ -37,10 +37,10 @@ type shelf[E any] struct {
 	sites   ranks[site[E]]
 }
 
-// site is the entries of one site by runtime, and of each the newest last. Most sites are one address.
+// site has the entries of one site by runtime, the newest of each last. Most sites are one address.
 type site[E any] struct {
 	runtimes  ranks[[]standing[E]]
-	addresses *ranks[ranks[[]standing[E]]] // the same by address, of a site that has several; nil: it has one
+	addresses *ranks[ranks[[]standing[E]]] // the same by address, if the site has several; nil: it has one
 }
 
 // standing is an entry on its shelf.
@@ -51,7 +51,7 @@ type standing[E any] struct {
 	size  int
 }
 
-// Takes tells whether a term is one that the shelves are for.
+// Takes tells whether the shelves are for the term.
 func (s *Shelves[E]) Takes(term string) bool {
 	kind, _, _ := strings.Cut(term, ":")
 	return slices.Contains(s.kinds, kind)
@@ -68,7 +68,7 @@ func (s *Shelves[E]) Count(term string) int {
 // Terms is how many terms have entries.
 func (s *Shelves[E]) Terms() int { return len(s.of) }
 
-// Replace takes an entry's old value away and enters its new one. Either may be nil.
+// Replace removes an entry's old value and adds its new one. Either may be nil.
 func (s *Shelves[E]) Replace(key string, old, value *E) {
 	var before, after Place
 	if old != nil {
@@ -78,7 +78,7 @@ func (s *Shelves[E]) Replace(key string, old, value *E) {
 		after = s.place(value)
 	}
 	if old != nil && value != nil && before.Address == after.Address && before.Runtime == after.Runtime && before.Since == after.Since &&
-		slices.Equal(before.Terms, after.Terms) { // a sign of life
+		slices.Equal(before.Terms, after.Terms) { // the entry was only kept alive
 		s.each(after.Terms, func(term string) { s.of[term].swap(key, value, &after) })
 		return
 	}
@@ -127,7 +127,7 @@ func (s *shelf[E]) add(key string, value *E, p *Place) {
 	runtime.value = slices.Insert(list, i, standing[E]{key, value, p.Since, p.Size})
 }
 
-// find returns the groups that a place's entries are in; address is nil where the site has one address only.
+// find returns the groups of a place's entries; address is nil if the site has one address only.
 func (s *shelf[E]) find(p *Place) (at *rank[site[E]], address *rank[ranks[[]standing[E]]], runtimes *ranks[[]standing[E]]) {
 	at = s.sites.find(p.Site)
 	if at.value.addresses == nil {
@@ -157,7 +157,7 @@ func (s *shelf[E]) remove(key string, p *Place) int {
 	return s.entries
 }
 
-// follow has an item stand where the first of what is in it came; nil: nothing is, and it goes.
+// follow moves an item to the time of the first item in it, or removes it if first is nil: then it is empty.
 func follow[T, U any](r *ranks[T], item *rank[T], first *rank[U]) {
 	if first == nil {
 		r.remove(item)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// item is an entry of the tests. alive counts its signs of life.
+// item is an entry of the tests. alive counts how often it was kept alive.
 type item struct {
 	at    Place
 	alive int
@@ -19,7 +19,7 @@ const bobs = "user:bob"
 // naive is the order of [shelves.pick] in the simplest way.
 func naive(all map[string]*item) (keys []string) {
 	since := map[string]int64{} // of addresses, and of their runtimes
-	of := map[string][]string{} // the same; what is below each
+	of := map[string][]string{} // by the same keys: the keys one level below
 	note := func(key, below string, at int64) {
 		if old, ok := since[key]; !ok || at < old {
 			since[key] = at
@@ -69,7 +69,7 @@ func naive(all map[string]*item) (keys []string) {
 	return inTurn(sites)
 }
 
-// Whatever is entered, changed and removed, entries come in the order that is described.
+// Whatever is added, changed and removed, entries come in the documented order.
 func TestShelvesKeepTheirOrder(t *testing.T) {
 	for seed := range uint64(10) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -80,7 +80,7 @@ func TestShelvesKeepTheirOrder(t *testing.T) {
 			old := all[key]
 			var value *item
 			switch {
-			case old != nil && r.IntN(3) == 0: // a sign of life
+			case old != nil && r.IntN(3) == 0: // it is kept alive
 				value = &item{at: old.at, alive: old.alive + 1}
 			case r.IntN(4) > 0:
 				since := r.Int64N(1 << 40)

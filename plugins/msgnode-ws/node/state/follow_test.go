@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// A copy that has followed its source for long looks for it again soon, however often it had to look before.
+// A copy that loses its source after it has followed it for long tries again soon, however often it had to try before.
 func TestCopiesFollowAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -25,7 +25,7 @@ type Registration struct {
 	Started  time.Time                  `json:"started"`
 	Modified time.Time                  `json:"modified"`
 	Fields   map[string]json.RawMessage `json:"fields"`           // the rest, as it was given
-	Source   string                     `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source   string                     `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 	Since    time.Time                  `json:"since,omitzero"`   // when the owner first had it; zero: Started
 }
 
@@ -125,13 +125,13 @@ func (r *Registration) place() shelves.Place {
 	return p
 }
 
-// registrationTable is the table of the Domain Registry. Strangers' entries are found beside each other by what is shelved.
+// registrationTable is the table of the Domain Registry. The shelved terms are those that entries of strangers may share.
 func registrationTable(name string) table.Options[Registration] {
 	return table.Options[Registration]{Name: name, Terms: (*Registration).terms,
 		Shelves: shelves.New((*Registration).place, "scheme", "user", "idp", "name")}
 }
 
-// HadSince is when the owner first had the entry, whatever it has put into it since then.
+// HadSince is when the owner first had the entry, whatever it has changed in it since then.
 func (r *Registration) HadSince() int64 {
 	if r.Since.IsZero() {
 		return r.Started.UnixNano()
@@ -139,7 +139,8 @@ func (r *Registration) HadSince() int64 {
 	return r.Since.UnixNano()
 }
 
-// LongTerm is a field by which the entry would be found that is too long for that, and its size in bytes; "" where none is.
+// LongTerm returns a field that is too long for a term by which the entry can be found, and its size in bytes; "" if none is
+// too long.
 func (r *Registration) LongTerm() (name string, size int) {
 	for _, name := range []string{"user", "guid", "name"} {
 		if text := r.Field(name); len(text) > message.MaxURL {
@@ -156,7 +157,7 @@ func (r *Registration) Field(name string) string {
 	return s
 }
 
-// Size is how many bytes the entry has in an answer, or a few more. What values are escaped to is in them already.
+// size is how many bytes the entry has in an answer, or a few more, with all escapes of JSON.
 func (r *Registration) size() int {
 	size := 2*escaped(string(r.URL)) + 200
 	for name, value := range r.Fields {
@@ -165,7 +166,7 @@ func (r *Registration) size() int {
 	return size
 }
 
-// escaped is how long a text is in JSON at most.
+// escaped is an upper bound for the length of a text in JSON.
 func escaped(text string) int {
 	size := len(text)
 	for i := range len(text) {
@@ -183,7 +184,7 @@ func (r *Registration) List(name string) refjson.Names {
 	return l
 }
 
-// StatusAt is the status as of now: an entry that was not kept alive is disconnected, also before the sweep writes it.
+// StatusAt is the status at now: an entry that was not kept alive is disconnected, also before the sweep writes that.
 func (r *Registration) StatusAt(now time.Time) string {
 	if r.Status == Live && now.Sub(r.Modified) > time.Duration(r.Expires)*time.Second {
 		return Disconnected
@@ -215,7 +216,7 @@ func (r *Registration) Entry(now time.Time) map[string]any {
 // RegistrationKey is the key of an entry's row.
 func RegistrationKey(u message.URL) string { return backbone.Hash(string(u.Canonical())) }
 
-// Varies is how long the entry's status and times are.
+// Varies is the length of the entry's status and times.
 func (r *Registration) Varies() int {
 	size := len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
 	if !r.Since.IsZero() {

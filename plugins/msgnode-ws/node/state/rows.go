@@ -8,7 +8,7 @@ import (
 )
 
 // Allocation is an address and the runtime that it belongs to. The key of its row is made of the address, so that one
-// write, which fails where somebody has the address, decides whose it is: at whatever node of the domain, and whether it
+// write, which fails if the address has an owner, decides whose it is: at whatever node of the domain, and whether it
 // was wished for or is one of a block.
 type Allocation struct {
 	Runtime message.URL `json:"runtime"`
@@ -17,7 +17,7 @@ type Allocation struct {
 	Wished  bool        `json:"wished,omitempty"`  // kept for as long as the runtime does not free it
 	Since   time.Time   `json:"since,omitzero"`    // when it was given, or last wished for
 	Seen    time.Time   `json:"seen"`              // when the runtime was last known to be there, to the day
-	Source  string      `json:"source,omitempty"`  // whom it is counted by: see [State.SourceTerm]
+	Source  string      `json:"source,omitempty"`  // the term by which it is counted: see [State.SourceTerm]
 
 	Addresses []message.URL `json:"addresses,omitempty"` // of a row that an earlier version wrote; see upgrade
 }
@@ -29,8 +29,8 @@ func (a *Allocation) Terms() []string {
 	return withSource([]string{"r:" + string(a.Runtime)}, a.Source)
 }
 
-// Note tells whether the row says when a runtime was last seen: without it a full state would free the addresses of
-// runtimes that are there.
+// Note tells whether the row says when a runtime was last seen. Such rows are never refused, or a full state would free the
+// addresses of connected runtimes.
 func (a *Allocation) Note() bool { return a.Address == "" }
 
 // AddressKey is the key of an address's row, seenKey that of the row that says when a runtime was last seen.
@@ -43,7 +43,7 @@ type Subscription struct {
 	Runtime message.URL `json:"runtime"`
 	Address message.URL `json:"address"`
 	Since   time.Time   `json:"since"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source  string      `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 }
 
 func (s *Subscription) terms() []string {
@@ -60,7 +60,7 @@ func SubscriptionKey(runtime, u message.URL) string {
 type Session struct {
 	Runtime message.URL `json:"runtime"` // canonical
 	Token   string      `json:"token"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source  string      `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 }
 
 func (s *Session) terms() []string { return withSource([]string{"r:" + string(s.Runtime)}, s.Source) }
@@ -68,7 +68,7 @@ func (s *Session) terms() []string { return withSource([]string{"r:" + string(s.
 // sessionTTL is how long a session is remembered after its last open or re-open.
 const sessionTTL = 30 * 24 * time.Hour
 
-// Redemption is which runtimes a token has been used by, where it is for a number of them.
+// Redemption has the runtimes that have used a token, if it is for a number of them.
 type Redemption struct {
 	Runtimes []message.URL `json:"runtimes"`
 	Expires  time.Time     `json:"expires,omitzero"`
@@ -76,8 +76,8 @@ type Redemption struct {
 
 func (*Redemption) terms() []string { return nil }
 
-// sitesAddress stands between a site and its address in a source term, and siteBits is how long the prefix of an IPv6 site is: as
-// much as one subscriber may have, and anybody may have for nothing.
+// sitesAddress stands between a site and its address in a source term, and siteBits is the length of the prefix of an IPv6
+// site: the largest network that a subscriber gets, at no cost.
 const (
 	sitesAddress = "."
 	siteBits     = 48

@@ -30,7 +30,7 @@ type State struct {
 	bounds Options
 	ctx    context.Context // ends when it is closed
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // followers
+	wg     sync.WaitGroup // the goroutines that follow
 }
 
 // Options are where the tables are, and what they may have.
@@ -45,12 +45,12 @@ type Options struct {
 
 	Timeout time.Duration // for one read or write; 0: 5 s
 
-	Granted func(*Allocation)   // told of each allocation that comes into the copy, before a write of it returns
-	Noted   func(*Subscription) // the same of subscriptions
+	Granted func(*Allocation)   // called with each allocation that comes into the copy, before a write of it returns
+	Noted   func(*Subscription) // the same for subscriptions
 	Log     hclog.Logger
 }
 
-// Open opens the tables and waits until their copies in memory are complete. There are no bounds yet: see bound.
+// Open opens the tables and waits until their copies in memory are complete. There are no bounds yet: see [State.Bound].
 func Open(ctx context.Context, o Options) (*State, error) {
 	s := &State{domain: o.Domain, bounds: o}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -119,7 +119,7 @@ func (s *State) openBuckets(ctx context.Context, o Options) (map[string]jetstrea
 	return kvs, failed
 }
 
-// InMemory is a state of a domain whose copies follow nothing, for what only reads.
+// InMemory makes a state of a domain whose copies follow nothing, for code that only reads.
 func InMemory(domain string) *State {
 	return &State{domain: domain, Sessions: table.New(nil, table.Options[Session]{Terms: (*Session).terms}), Allocations: table.New(nil, table.Options[Allocation]{Terms: (*Allocation).Terms}),
 		Registrations: table.New(nil, registrationTable("")), Subscriptions: table.New(nil, table.Options[Subscription]{Terms: (*Subscription).terms})}
@@ -148,10 +148,11 @@ func fill[T any](ctx context.Context, s *State, t *table.Table[T]) error {
 	}
 }
 
-// followed is how long a copy has followed its source where it was there, and is lost anew.
+// A copy that has followed its source for this long, and loses it, tries again as soon as after a first loss.
 const followed = time.Minute
 
-// follow has a copy follow its source again whenever it has lost it, until ctx ends: soon at first, then more seldom.
+// follow makes a copy follow its source, and try again whenever it has lost it, until ctx ends: soon at first, then more
+// seldom.
 func follow(ctx context.Context, once func() error, log hclog.Logger) {
 	again := backoff.Backoff{Min: 500 * time.Millisecond, Max: 2 * time.Second}
 	for ctx.Err() == nil {
@@ -167,7 +168,7 @@ func follow(ctx context.Context, once func() error, log hclog.Logger) {
 	}
 }
 
-// Within is a context for one read or write.
+// Within returns a context for one read or write.
 func (s *State) Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, cmp.Or(s.bounds.Timeout, 5*time.Second))
 }
@@ -179,7 +180,8 @@ func (s *State) Unsubscribe(ctx context.Context, key string) error {
 	return s.Subscriptions.Change(ctx, key, func(*Subscription) (*Subscription, error) { return nil, nil })
 }
 
-// Bound has writes refused from now on that make the state larger than it may be. It is called before the first write by others.
+// Bound sets the bounds: from now on, writes that make the state larger than it may be are refused. It is called before other
+// goroutines write.
 func (s *State) Bound() {
 	s.Allocations.Bound(s.room)
 	s.Subscriptions.Bound(s.room)
@@ -190,7 +192,7 @@ func (s *State) Bound() {
 	}
 }
 
-// Close ends the copies, and waits for what followed the tables.
+// Close ends the copies, and waits for the goroutines that follow the tables.
 func (s *State) Close() {
 	s.cancel()
 	s.wg.Wait()
@@ -204,8 +206,8 @@ func (s *State) Owner(u message.URL) message.URL {
 	return ""
 }
 
-// Valid tells whether the entry is its address's owner's: one of an address that was given to another runtime since is
-// nobody's.
+// Valid tells whether the entry belongs to its address's owner: an entry of an address that was given to another runtime since
+// is not valid.
 func (s *State) Valid(r *Registration) bool {
 	if r == nil {
 		return false
@@ -223,7 +225,7 @@ func (s *State) Known(runtime message.URL) bool {
 	return s.Registrations.Count(term) > 0 || s.Allocations.Count(term) > 0 || s.Subscriptions.Count(term) > 0
 }
 
-// Full is why the state is not made larger. code is that of the response.
+// Full is the error of a write that would exceed a bound, with the code of the response.
 type Full struct {
 	Code int
 	Text string
@@ -235,8 +237,8 @@ func noRoom(code int, format string, args ...any) *Full {
 	return &Full{code, fmt.Sprintf(format, args...)}
 }
 
-// room tells whether the state may grow. Several nodes of a cluster look at their own copies, so that together they may go
-// past a bound by what they write at the same moment.
+// room tells whether the state may grow. Each node of a cluster looks at its own copy, so together they may exceed a bound by
+// what they write at the same moment.
 func (s *State) room(g table.Growth) error {
 	b := &s.bounds
 	rows, all := s.Size()
@@ -252,7 +254,7 @@ func (s *State) room(g table.Growth) error {
 	return nil
 }
 
-// Size is what the whole state has.
+// Size is the number of rows in the state, and their weight in bytes.
 func (s *State) Size() (rows int, bytes int64) {
 	for _, size := range []func() (int, int64){s.Allocations.Size, s.Subscriptions.Size, s.Registrations.Size, s.Sessions.Size} {
 		r, b := size()
@@ -261,12 +263,12 @@ func (s *State) Size() (rows int, bytes int64) {
 	return rows, bytes
 }
 
-// Weighs is what the whole state has with a term.
+// Weighs is the weight of all rows with a term, in bytes.
 func (s *State) Weighs(term string) int64 {
 	return s.Allocations.Weighs(term) + s.Subscriptions.Weighs(term) + s.Registrations.Weighs(term) + s.Sessions.Weighs(term)
 }
 
-// SourceTerm is by which rows that came from an address are found and counted; that of an IPv6 address begins with its site's.
+// SourceTerm is the term by which rows from an address are found and counted; that of an IPv6 address begins with its site's.
 // The address itself is not kept.
 func (s *State) SourceTerm(from quota.Source) string {
 	if !from.IsValid() {

@@ -17,7 +17,7 @@ const (
 	bob   = message.URL("hyperty-runtime://example.com/bob")
 )
 
-// An entry of an address counts for as long as the address is its owner's.
+// An entry of an address is valid as long as the address belongs to the entry's owner.
 func TestEntriesOfOthersAddressesAreNotValid(t *testing.T) {
 	s := InMemory("example.com")
 	const u = message.URL("hyperty://example.com/x")
@@ -34,7 +34,7 @@ func TestEntriesOfOthersAddressesAreNotValid(t *testing.T) {
 	}
 }
 
-// Each bound refuses by its name what goes past it, and nothing else.
+// Each bound refuses writes that exceed it, with its name in the error, and no others.
 func TestRoom(t *testing.T) {
 	s := InMemory("example.com")
 	s.bounds = Options{Runtime: 2000, Address: 3000, All: 100_000, Rows: 3}

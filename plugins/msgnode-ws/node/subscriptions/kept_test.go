@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// grown is how many bytes more are kept after f than before; keep is what f's result is kept in.
+// grown returns how many bytes more are kept after f than before, with f's result kept.
 func grown(f func() any) (bytes int64) {
 	heap := func() int64 {
 		runtime.GC()
@@ -27,7 +27,8 @@ func grown(f func() any) (bytes int64) {
 	return after - before
 }
 
-// An address out of a list of a client may be kept for long: it does not keep the rest of the list, however long that is.
+// An address from a client's list may be kept for long. It does not keep the memory of the rest of the list, however long that
+// is.
 func TestAddressesDoNotKeepTheirList(t *testing.T) {
 	const count, size = 24, 1 << 20
 	padding := strings.Repeat(" ", size)

@@ -18,7 +18,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Subscriptions are who listens where.
+// Subscriptions is the function of the node that keeps which runtimes listen where.
 type Subscriptions struct {
 	limits limits.Limits
 	state  *state.State
@@ -31,7 +31,7 @@ type Subscriptions struct {
 // Router is what leads messages to connections.
 type Router interface {
 	Cluster() bool // tells whether there are other nodes
-	// Listen has what is sent to u lead to c, where c may hear it, and Unwant ends that.
+	// Listen makes messages for u go to c, if c may get them; Unwant ends that.
 	Listen(c *routing.Client, u message.URL) (allowed bool, err error)
 	Unwant(c *routing.Client, u message.URL, why routing.Reason)
 }
@@ -41,8 +41,8 @@ func New(l limits.Limits, s *state.State, w *writes.Writes, whose *rights.Rights
 	return &Subscriptions{limits: l, state: s, writes: w, rights: whose, router: r, log: log}
 }
 
-// Answer is the node's function domain://msg-node.<domain>/sm. Whoever sends is who subscribes: body.source
-// is not used, or one runtime could redirect another's messages.
+// Answer is the node's function domain://msg-node.<domain>/sm. The sender is the subscriber: body.source is not used, or one
+// runtime could redirect another's messages.
 func (s *Subscriptions) Answer(c *routing.Client, m message.Message) (message.Message, *refusal.Refusal) {
 	if m.Type != message.Subscribe && m.Type != message.Unsubscribe {
 		return message.Message{}, refusal.New(message.CodeBadRequest, "subscription manager: %s is not one of subscribe, unsubscribe", m.Type)
@@ -62,8 +62,8 @@ func (s *Subscriptions) Answer(c *routing.Client, m message.Message) (message.Me
 	return m.Respond(message.CodeOK, nil), nil
 }
 
-// addresses reads the addresses from every field in which implementations and texts put them: resources;
-// subscribe or unsubscribe; resource with childrenResources. Several may be there together.
+// addresses reads the addresses from every field in which implementations and the specification put them: resources; subscribe
+// or unsubscribe; resource with childrenResources. Several may be there together.
 func (s *Subscriptions) addresses(c *routing.Client, m message.Message) ([]message.URL, *refusal.Refusal) {
 	var body struct {
 		Resources, Subscribe, Unsubscribe, Resource, ChildrenResources refjson.Names
@@ -72,7 +72,7 @@ func (s *Subscriptions) addresses(c *routing.Client, m message.Message) ([]messa
 		return nil, refusal.New(message.CodeBadRequest, "subscription manager: %v", err)
 	}
 	texts := slices.Concat(body.Resources, body.Subscribe, body.Unsubscribe)
-	// Each resource is multiplied by the children: counted first, made after.
+	// Each resource is combined with each child, so count before making the list.
 	count := len(texts) + len(body.Resource)*(objectOwn+objectChild*len(body.ChildrenResources))
 	if count == 0 {
 		return nil, refusal.New(message.CodeBadRequest, "subscription manager: no addresses; give them as resources, subscribe or resource")
@@ -83,7 +83,7 @@ func (s *Subscriptions) addresses(c *routing.Client, m message.Message) ([]messa
 	list := make([]message.URL, 0, count)
 	seen := make(map[message.URL]bool, count)
 	add := func(text string) *refusal.Refusal {
-		u, err := message.ParseURL(strings.Clone(text)) // it may be kept, and is a part of a long list
+		u, err := message.ParseURL(strings.Clone(text)) // a copy, since u may be kept and text is a part of a long list
 		if err != nil {
 			return refusal.New(message.CodeBadRequest, "subscription manager: %v", err)
 		}
@@ -106,10 +106,10 @@ func (s *Subscriptions) addresses(c *routing.Client, m message.Message) ([]messa
 	return list, nil
 }
 
-// How many addresses a data object is at most: itself and its changes, and each of its children in two forms.
+// How many addresses a data object has at most: itself and its changes, and each of its children in two forms.
 const objectOwn, objectChild = 2, 2
 
-// objectAddresses is the Message Node chapter's form: a data object and the names of its children. Who does not own
+// objectAddresses is the Message Node chapter's form: a data object and the names of its children. A runtime that does not own
 // the object gets its publications only.
 func (s *Subscriptions) objectAddresses(c *routing.Client, text string, children refjson.Names, add func(string) *refusal.Refusal) *refusal.Refusal {
 	object, err := message.ParseURL(text)
@@ -175,7 +175,7 @@ func (s *Subscriptions) subscribe(c *routing.Client, list []message.URL) *refusa
 		if err != nil {
 			return refusal.New(message.CodeUnavailable, "subscribed, but not routed yet: %v; connect again", err)
 		}
-		if !allowed { // allocated to another runtime meanwhile
+		if !allowed { // the address was allocated to another runtime meanwhile
 			if err := s.state.Unsubscribe(c.Context(), state.SubscriptionKey(c.Runtime(), u)); err != nil {
 				s.log.Warn("unsubscribe", "runtime", c.Runtime(), "error", err)
 			}

@@ -29,7 +29,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.err }
 
-// Code is the response code for the error: 504 where the state cannot be reached, 500 where it refuses.
+// Code is the response code for the error: 504 if the state cannot be reached, 500 if it refuses.
 func (e *Error) Code() int {
 	for _, away := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed,
 		nats.ErrReconnectBufExceeded, nats.ErrDisconnected, jetstream.ErrNoStreamResponse} {

@@ -19,9 +19,9 @@ import (
 // MaxRow is the largest row of a table, in bytes of JSON.
 const MaxRow = 256 << 10
 
-// Table is a JetStream KV bucket with a copy in memory that follows it, so that reads cost nothing and rows can be
-// found by what is in them. A write returns when it is on the disk and in the copy. Several nodes may write to one
-// bucket: a write that another one overtook is tried again.
+// Table is a JetStream KV bucket with a copy in memory that follows it, so that reads wait for nothing and rows
+// can be found by their contents. A write returns when it is on the disk and in the copy. Several nodes may write
+// to one bucket: a write that another node's overtook is tried again.
 type Table[T any] struct {
 	kv       jetstream.KeyValue
 	name     string
@@ -36,7 +36,7 @@ type Table[T any] struct {
 	weights weights
 	index   map[string]map[string]struct{} // term → keys, of terms that have no shelf
 	Shelves *shelves.Shelves[T]            // of terms of its kinds; nil: there are none
-	applied uint64                         // the latest revision in the copy, of whatever row
+	applied uint64                         // the latest revision of any row in the copy
 	changed chan struct{}                  // closed and replaced at every change
 }
 
@@ -44,24 +44,24 @@ type Table[T any] struct {
 type row[T any] struct {
 	value *T
 	rev   uint64
-	size  int // what it counts for, in bytes
+	size  int // what it counts as, in bytes
 }
 
 // Options are what a table has. Terms must be set.
 type Options[T any] struct {
 	Name    string
-	Terms   func(*T) []string   // what a row can be found by, each as <kind>:<text>
+	Terms   func(*T) []string   // the terms by which a row can be found, each as <kind>:<text>
 	Put     func(*T)            // called for each row that comes into the copy, before a write of it returns; may be nil
-	Shelves *shelves.Shelves[T] // of terms that strangers' rows have as well; nil: there are none
+	Shelves *shelves.Shelves[T] // for terms that rows of strangers may share; nil: there are none
 }
 
-// New makes a table of a bucket. Its copy is empty before follow.
+// New makes a table of a bucket. Its copy is empty before Follow.
 func New[T any](kv jetstream.KeyValue, o Options[T]) *Table[T] {
 	return &Table[T]{name: o.Name, kv: kv, terms: o.Terms, put: o.Put, Shelves: o.Shelves, complete: make(chan struct{}),
 		rows: map[string]row[T]{}, index: map[string]map[string]struct{}{}, changed: make(chan struct{})}
 }
 
-// Bound has room asked before each write that makes the state larger. It is called before the first one.
+// Bound makes the table call room before each write that makes the state larger. It is called before the first write.
 func (t *Table[T]) Bound(room func(Growth) error) { t.room = room }
 
 // Name is its bucket's.
@@ -75,7 +75,7 @@ func (t *Table[T]) apply(e jetstream.KeyValueEntry) {
 	if e.Operation() == jetstream.KeyValuePut {
 		value = new(T)
 		if json.Unmarshal(e.Value(), value) != nil {
-			value = nil // not ours: it is ignored
+			value = nil // not a row of ours: ignore it
 		}
 	}
 	if t.Set(e.Key(), value, len(e.Value()), e.Revision()) && value != nil && t.put != nil {
@@ -116,7 +116,7 @@ func (t *Table[T]) Set(key string, value *T, bytes int, revision uint64) bool {
 	return true
 }
 
-// drop removes the rows that are gone since an earlier follow.
+// drop removes the rows that have gone since an earlier Follow.
 func (t *Table[T]) drop(seen map[string]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -220,13 +220,13 @@ func (t *Table[T]) Weighs(term string) int64 {
 	return t.weights.of[term]
 }
 
-// staleRead is how long a server of a cluster is given to learn what another one has written.
+// staleRead is how long to wait for a server of a cluster to learn what another one has written.
 const staleRead = 20 * time.Millisecond
 
-// maxTries is how often a write is tried that others overtake.
+// maxTries is how often a write that others overtake is tried.
 const maxTries = 16
 
-// errTaken is why change gave up: others kept changing the row.
+// errTaken says that Change gave up, since others kept changing the row.
 var errTaken = errors.New("the entry is being changed by others, try again")
 
 // Change replaces the row with the key by what f makes of it: nil removes it, the same pointer leaves it. An error of f
@@ -267,7 +267,8 @@ func (t *Table[T]) Change(ctx context.Context, key string, f func(old *T) (*T, e
 	return errTaken
 }
 
-// fits tells whether a row may be replaced by value, whose JSON is text. What does not make the state larger always may.
+// fits tells whether a row may be replaced by value, whose JSON is text. A write that does not make the state larger is always
+// allowed.
 func (t *Table[T]) fits(old row[T], value *T, text []byte) error {
 	if t.room == nil || value == nil {
 		return nil
@@ -295,7 +296,8 @@ func (t *Table[T]) fits(old row[T], value *T, text []byte) error {
 	return t.room(g)
 }
 
-// await waits until the copy has the write of a row with the revision, or a later write; gone: a write that removed it.
+// await waits until the copy has the write of a row with the revision, or a later write; gone says that the write removed the
+// row.
 func (t *Table[T]) await(ctx context.Context, key string, rev uint64, gone bool) error {
 	for {
 		t.mu.RLock()
@@ -324,7 +326,7 @@ func (t *Table[T]) refresh(ctx context.Context, key string, seen uint64) error {
 		e, err := t.kv.Get(ctx, key)
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound) && seen == 0, err == nil && e.Revision() == seen:
-			// It was only for a moment, or the server that answered is behind the one that refused the write.
+			// The row has changed only for a moment, or the server that answered is behind the one that refused the write.
 			select {
 			case <-ctx.Done():
 			case <-time.After(staleRead):

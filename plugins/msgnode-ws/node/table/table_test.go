@@ -22,11 +22,11 @@ type bucket struct {
 	last     uint64
 	rows     map[string]*entry
 	watchers []*watcher
-	lags     bool // those who follow hear nothing of what is written, until lag(false)
+	lags     bool // followers get nothing of what is written, until lag(false)
 	late     []*entry
 }
 
-// lag has those who follow hear nothing of what is written until the next call.
+// lag(true) keeps what is written from followers, until lag(false).
 func (b *bucket) lag(lags bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -47,7 +47,7 @@ func (b *bucket) tell(e *entry) {
 	}
 }
 
-// entry is a row of it; text is nil where it is gone.
+// entry is a row of the bucket; text is nil if it was removed.
 type entry struct {
 	jetstream.KeyValueEntry
 	key      string
@@ -130,7 +130,7 @@ type thing struct {
 
 func (x *thing) terms() []string { return []string{"r:" + x.Owner, "user:" + x.User} }
 
-// follows is a table of the bucket that is followed until the test ends.
+// follows makes a table that follows the bucket until the test ends.
 func follows(t *testing.T, b *bucket) *Table[thing] {
 	t.Helper()
 	return followsWith(t, b, Options[thing]{Name: "things", Terms: (*thing).terms, Shelves: shelves.New(func(x *thing) shelves.Place {
@@ -156,7 +156,7 @@ func put(t *testing.T, table *Table[thing], key string, x *thing) {
 	}
 }
 
-// What was changed is in the copy when Change returns, is found by all its terms, and weighs nothing when it is gone.
+// A changed row is in the copy when Change returns, is found by all its terms, and weighs nothing when it was removed.
 func TestChangesAreInTheCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := follows(t, &bucket{rows: map[string]*entry{}})
@@ -180,7 +180,7 @@ func TestChangesAreInTheCopy(t *testing.T) {
 	})
 }
 
-// Whoever writes at the same time at other nodes, no change is lost.
+// Several nodes write at the same time; no change is lost.
 func TestChangesOfSeveralNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bucket{rows: map[string]*entry{}}
@@ -221,7 +221,7 @@ func TestChangesOfSeveralNodes(t *testing.T) {
 	})
 }
 
-// What makes the state larger is asked for with whose it is; what does not is not asked for.
+// room is called for a write that makes the state larger, with the row's runtime and source, and for no other one.
 func TestGrowthIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := follows(t, &bucket{rows: map[string]*entry{}})
@@ -247,7 +247,7 @@ func TestGrowthIsAskedFor(t *testing.T) {
 	})
 }
 
-// Whoever is overtaken by another node's write waits until it has come, however long that takes, and changes what it has made.
+// A Change that another node's write overtakes waits until that has come, however long it takes, and changes its result.
 func TestChangesWaitForTheCopy(t *testing.T) {
 	for name, before := range map[string]*thing{"a new row": nil, "a row that is removed": {Owner: "a", Count: 1}} {
 		t.Run(name, func(t *testing.T) {
@@ -294,7 +294,7 @@ func TestChangesWaitForTheCopy(t *testing.T) {
 	}
 }
 
-// CatchUp returns a row that the bucket has once the copy has it; what the bucket has not is not waited for.
+// CatchUp returns a row of the bucket once the copy has it, and does not wait for a row that the bucket does not have.
 func TestCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bucket{rows: map[string]*entry{}}
@@ -313,7 +313,7 @@ func TestCatchUp(t *testing.T) {
 	})
 }
 
-// Put is called for each row that comes, before its writer goes on, and not for rows that go or cannot be read.
+// Put is called for each row that comes, before its writer goes on, and not for rows that are removed or cannot be read.
 func TestRowsThatComeAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []int
@@ -332,7 +332,7 @@ func TestRowsThatComeAreTold(t *testing.T) {
 	})
 }
 
-// Growth says of which runtime a row is, and of which source.
+// Growth has the runtime and the source of a row.
 func TestGrowthIsSomebodys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []Growth

@@ -2,15 +2,14 @@ package table
 
 import "strings"
 
-// What the terms begin with of a runtime and of an address, by which the state is bounded.
+// The prefixes of the terms for a runtime and for a network address, by which the state is bounded.
 const (
 	ofRuntime = "r:"
 	ofSource  = "s:"
 )
 
-// weights are how much a table has: in all; for each term that somebody is bounded by, of a runtime ("r:") and of an
-// address ("s:"); and for the terms that entries are looked up by, the bytes of their JSON alone. The table's lock guards
-// them.
+// weights are how much a table has: in all; for each runtime ("r:") and network address ("s:"), by which it is bounded;
+// and, for the terms by which entries are looked up, the bytes of the entries' JSON alone. The table's lock guards them.
 type weights struct {
 	rows  int
 	bytes int64
@@ -24,7 +23,7 @@ const (
 	termOverhead = 128
 )
 
-// weight is what a row with these terms counts for.
+// weight is what a row with these terms counts as, in bytes.
 func weight(terms []string, size int) int64 {
 	return int64(size + rowOverhead + termOverhead*len(terms))
 }
@@ -55,13 +54,13 @@ func (w *weights) add(terms []string, size, by int, shelved func(term string) bo
 type Growth struct {
 	Rows            int
 	Bytes           int64
-	Runtime, Source string // terms; from is "" where no address is counted
+	Runtime, Source string // terms; Source is "" if no network address is counted
 }
 
-// varying is a row whose length changes by a few bytes with every sign of life.
+// varying is a row whose length changes by a few bytes each time that it is kept alive.
 type varying interface{ Varies() int }
 
-// sizeOf is what a row counts for whose JSON has so many bytes: a sign of life makes it no larger.
+// sizeOf is what a row with so many bytes of JSON counts as: keeping it alive makes it no larger.
 func sizeOf(value any, bytes int) int {
 	if v, ok := value.(varying); ok {
 		return bytes - v.Varies()
@@ -69,5 +68,6 @@ func sizeOf(value any, bytes int) int {
 	return bytes
 }
 
-// note is a row that the node writes by itself, about something that it has admitted before: it counts, and is never refused.
+// note is a row that the node writes by itself about something that it has accepted before: the row counts, and is never
+// refused.
 type note interface{ Note() bool }

@@ -1,4 +1,4 @@
-// Package trace tells whoever asked for it what crosses the node.
+// Package trace reports what crosses the node.
 package trace
 
 import (
@@ -24,16 +24,16 @@ type Event struct {
 	Hash        string      `json:"hash,omitempty"` // Data: hex of the first 8 bytes of the payload's SHA-256
 }
 
-// Trace is told of each event; nil: nobody asked. It is called from many goroutines and must be quick.
+// Trace is called with each event, from many goroutines, and must be quick. A nil Trace does nothing.
 type Trace func(Event)
 
 // The kinds of events.
 const in, out = "in", "out"
 
-// CameIn tells of a message that a runtime's stub has sent.
+// CameIn reports a message that a runtime's stub has sent.
 func (t Trace) CameIn(from message.URL, m *message.Message) { t.message(in, from, m.To, m) }
 
-// WentOut tells of a message that is written to a runtime's stub.
+// WentOut reports a message that is written to a runtime's stub.
 func (t Trace) WentOut(to message.URL, m *message.Message) { t.message(out, m.From, to, m) }
 
 func (t Trace) message(kind string, from, to message.URL, m *message.Message) {
@@ -43,7 +43,7 @@ func (t Trace) message(kind string, from, to message.URL, m *message.Message) {
 	t(Event{At: time.Now(), Kind: kind, From: from, To: to, Type: m.Type, MessageFrom: m.From, MessageTo: m.To})
 }
 
-// DataCameIn tells of each payload of a Data frame that a runtime's stub has sent.
+// DataCameIn reports each payload of a Data frame that a runtime's stub has sent.
 func (t Trace) DataCameIn(from, to message.URL, payloads wire.Payloads) {
 	t.data(in, from, to, payloads)
 }
@@ -58,7 +58,7 @@ func (t Trace) data(kind string, from, to message.URL, payloads wire.Payloads) {
 	}
 }
 
-// PacketWentOut tells of the frames of a packet that is written to a runtime's stub.
+// PacketWentOut reports the frames of a packet that is written to a runtime's stub.
 func (t Trace) PacketWentOut(to message.URL, packet []byte) {
 	if t == nil {
 		return

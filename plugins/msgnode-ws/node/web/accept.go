@@ -18,9 +18,9 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
 
-// accept makes a WebSocket of a request, where there is room for one more. begin is called with it and returns what
-// serves the connection until it ends, nil where it is over. That has a goroutine of its own, for as long as the
-// connection lives: the request's has a stack, buffers and headers that nobody needs any more.
+// accept makes a WebSocket of a request, if there is room for one more. begin is called with it and returns the
+// function that serves the connection until it ends; nil: it has ended. That function has a goroutine of its own,
+// since the request's goroutine has a stack, buffers and headers that are not needed any more.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, d conn.Dialect, begin func(*routing.Client) (serve func())) {
 	k, from := netConnOf(r), s.o.Sources.Client(r)
 	if !s.mayConnect(w, from, d) {
@@ -63,7 +63,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, d conn.Dialect, 
 	}()
 }
 
-// mayConnect tells whether there is room for one more WebSocket, and answers the request where there is none.
+// mayConnect tells whether there is room for one more WebSocket, and answers the request if there is none.
 func (s *Server) mayConnect(w http.ResponseWriter, from quota.Source, d conn.Dialect) bool {
 	l := s.o.Limits
 	switch {

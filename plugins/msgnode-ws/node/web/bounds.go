@@ -9,7 +9,8 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
 
-// bounded is next for connections and requests that are within their bounds. The others are told when to come again.
+// bounded serves connections and requests that are within their bounds by next. It refuses the others, with the time to come
+// again.
 func (s *Server) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		k := netConnOf(r)

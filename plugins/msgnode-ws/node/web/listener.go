@@ -15,26 +15,26 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 )
 
-// Listener is the node's listener: it counts connections from the moment that they are made until they are closed, whatever
-// is said on them. One that is over a bound is told so by a response 429 or 503 where that costs little, else closed.
+// Listener is the node's listener: it counts connections from the moment that they are made until they are closed, whatever is
+// sent on them. A connection beyond a bound gets a response 429 or 503 where that costs little, else it is closed.
 type Listener struct {
 	net.Listener
 	sources quota.Sources
 	rates   *rates.Rates
-	tls     bool // nothing can be said before a handshake, which costs more than it is worth
+	tls     bool // a refusal cannot be sent before a handshake, which costs more than it is worth
 
-	refusing atomic.Int32 // connections over a bound that are being told
+	refusing atomic.Int32 // connections beyond a bound that get their response now
 
 	mu   sync.Mutex
 	gate *quota.Connections
 }
 
-// NewListener counts the connections of a listener; tls says that nothing can be said on one before a handshake.
+// NewListener counts the connections of a listener; tls says that nothing can be sent on one before a handshake.
 func NewListener(l net.Listener, s quota.Sources, r *rates.Rates, most limits.Limits, tls bool) *Listener {
 	return &Listener{Listener: l, sources: s, rates: r, tls: tls, gate: quota.NewConnections(most.Unproven, most.PerAddress, most.Connections)}
 }
 
-// Held is how many connections wait to show whose they are, and how many are attached.
+// Held is how many connections wait to show their runtime, and how many are attached.
 func (l *Listener) Held() (waiting, attached int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,9 +42,9 @@ func (l *Listener) Held() (waiting, attached int) {
 }
 
 const (
-	maxRefusing = 64              // connections over a bound that are told why, at once
-	refusalTime = 2 * time.Second // how long one of them has to hear it
-	comeAgain   = 5 * time.Second // when it may come again, as far as anybody knows
+	maxRefusing = 64              // connections beyond a bound that get their response at the same time
+	refusalTime = 2 * time.Second // how long one of them has to read it
+	comeAgain   = 5 * time.Second // after which it should try again
 )
 
 // netConn is a connection that the listener has counted.
@@ -79,7 +79,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// mayRefuse takes one of the places for connections that are told why they are refused.
+// mayRefuse takes one of the places for connections that get a response with the reason.
 func (l *Listener) mayRefuse() bool {
 	if l.refusing.Add(1) > maxRefusing {
 		l.refusing.Add(-1)
@@ -119,8 +119,8 @@ func (k *netConn) Close() error {
 	return k.Conn.Close()
 }
 
-// Enter attaches the connection: it waits no longer. False: the node has as many as it may. kick is called when it has to
-// make room.
+// Enter attaches the connection: it waits no longer. False: the node has as many as it may. kick is called when the connection
+// has to make room.
 func (l *Listener) Enter(t *quota.Ticket, replaces bool, kick func()) bool {
 	l.mu.Lock()
 	t.Kick = kick
@@ -145,7 +145,7 @@ func (l *Listener) full(from quota.Source) bool {
 	return l.gate.Full(from)
 }
 
-// netConnKey is under which a request's context has its connection.
+// netConnKey is the key of a request's connection in its context.
 type netConnKey struct{}
 
 // withNetConn is http.Server's ConnContext.

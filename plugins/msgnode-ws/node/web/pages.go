@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
 
-// descriptor is the domain's Message Node stub, as a runtime of any domain looks it up.
+// descriptor serves the descriptor of the domain's Message Node stub, which runtimes of any domain look up.
 func (s *Server) descriptor(w http.ResponseWriter, r *http.Request) {
 	url := s.o.PublicURL
 	if url == "" {

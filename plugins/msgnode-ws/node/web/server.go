@@ -23,7 +23,7 @@ type Options struct {
 	Domain    string
 	TLS       *tls.Config // nil: plain
 	Insecure  bool        // a proxy may end TLS
-	PublicURL string      // under which stubs reach the node; "": the one that its descriptor was asked at
+	PublicURL string      // at which stubs reach the node; "": the one at which its descriptor was asked for
 	Legacy    bool        // the reference's dialects are allowed
 	Origins   []string    // host patterns of web pages that may open a connection
 	Sources   quota.Sources

@@ -18,12 +18,12 @@ func (s *Server) server() *http.Server {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	return &http.Server{Handler: s.bounded(s.handler()), ConnContext: withNetConn, Protocols: protocols, MaxHeaderBytes: 16 << 10,
-		// A WebSocket leaves these times behind; a request and its answer have them, and so has what comes before: TLS.
+		// These times hold for a request, its answer, and the TLS handshake before; not for a WebSocket any more.
 		ReadHeaderTimeout: t.Handshake, ReadTimeout: t.Handshake, WriteTimeout: t.Handshake, IdleTimeout: t.Handshake,
 		ErrorLog: s.o.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 }
 
-// Serve answers connections until ctx ends. The error is what the HTTP server ended with before.
+// Serve answers connections until ctx ends. The error is the HTTP server's, if it ended before.
 func (s *Server) Serve(ctx context.Context) error {
 	server, done := s.server(), make(chan error, 1)
 	go func() { done <- s.run(server) }()
@@ -46,7 +46,7 @@ func (s *Server) run(server *http.Server) error {
 	}
 	server.TLSConfig = s.o.TLS.Clone()
 	server.TLSConfig.NextProtos = []string{"http/1.1"}
-	server.TLSConfig.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) { // before it costs anything
+	server.TLSConfig.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) { // before the handshake costs anything
 		from, _ := s.o.Sources.Remote(h.Conn.RemoteAddr().String())
 		s.o.Rates.PaceHandshake(s.o.Context, from)
 		if choose := s.o.TLS.GetConfigForClient; choose != nil {

@@ -2,5 +2,5 @@
 
 package writes
 
-// freeBytes is not known here: a full disk shows when a write fails.
+// freeBytes is not known on this system: a full disk shows when a write fails.
 func freeBytes(string) (free int64, ok bool) { return 0, false }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes is how much an unprivileged process may still write to folder's disk; ok is false where that is not known.
+// freeBytes is how much an unprivileged process may still write to folder's disk; ok is false if that is not known.
 func freeBytes(folder string) (free int64, ok bool) {
 	var s unix.Statfs_t
 	if unix.Statfs(folder, &s) != nil {

@@ -1,5 +1,5 @@
-// Package writes says whether the state may be written to now, and what to answer where it cannot be: the disk is full, NATS has
-// a fault, a runtime writes too often, or the state has no room.
+// Package writes says whether the state may be written to now, and what to answer if not: the disk is full, NATS has a fault, a
+// runtime writes too often, or the state has no room.
 package writes
 
 import (
@@ -15,10 +15,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Writes are the writes to a node's state.
+// Writes decides about writes to a node's state.
 type Writes struct {
-	Folder  string // whose disk the state is on; "": it is at other servers
-	MinFree int64  // bytes of that which stay free
+	Folder  string // the folder of the state; "": it is at other servers
+	MinFree int64  // bytes that stay free on the disk of Folder
 	Limit   int    // writes of one runtime in a second, for the text of a refusal
 	Rates   *rates.Rates
 	NATS    Fault
@@ -30,14 +30,14 @@ type Fault interface {
 	Fault() string // "": it can
 }
 
-// Payer is who pays for writes: a connection.
+// Payer pays for writes: it is a connection.
 type Payer interface {
 	Charge(cost int) *refusal.Refusal
-	Finish() // its turn to compute: it waits for the disk
+	Finish() // ends its turn to compute, since it waits for the disk
 }
 
-// May tells whether a runtime may write rows to the state now, and has c pay for those beyond the first one, which the price of
-// its request has in it. The refusal is the response to give.
+// May tells whether a runtime may write rows to the state now, and charges c for those beyond the first one, which the price of
+// the request includes. The refusal is the response to give.
 func (w *Writes) May(c Payer, runtime message.URL, rows int) *refusal.Refusal {
 	if free, ok := w.free(); ok && free < w.MinFree {
 		return refusal.New(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
@@ -58,7 +58,7 @@ func (w *Writes) May(c Payer, runtime message.URL, rows int) *refusal.Refusal {
 	return nil
 }
 
-// DiskFull tells whether nothing can be written since the disk is full.
+// DiskFull tells whether nothing can be written because the disk is full.
 func (w *Writes) DiskFull() bool {
 	free, ok := w.free()
 	return ok && free < w.MinFree

@@ -26,7 +26,7 @@ type fault string
 
 func (f fault) Fault() string { return string(f) }
 
-// payer is a connection that pays; it notes what, and the end of its turn as -1.
+// payer is a connection that pays; it notes the prices, and the end of its turn as -1.
 type payer struct {
 	paid   []int
 	refuse *refusal.Refusal
@@ -38,14 +38,14 @@ func (p *payer) Charge(cost int) *refusal.Refusal {
 }
 func (p *payer) Finish() { p.paid = append(p.paid, -1) }
 
-// begin makes writes that are at most 2 a second of each runtime, and 20 at once.
+// begin makes Writes that allow each runtime 2 writes a second, and 20 at once.
 func begin() *Writes {
 	l := limits.Defaults()
 	l.Writes = 2
 	return &Writes{Limit: l.Writes, Rates: rates.New(l), NATS: fault(""), Log: hclog.NewNullLogger()}
 }
 
-// A write costs its rows but the first one, and its connection's turn to compute, in this order.
+// A write first costs its rows except the first one, and then its connection's turn to compute.
 func TestWritesArePaid(t *testing.T) {
 	w := begin()
 	for _, c := range []struct {
@@ -63,7 +63,8 @@ func TestWritesArePaid(t *testing.T) {
 	}
 }
 
-// A runtime that writes too often is told when to come again; another one is not held up, and the bucket fills with time.
+// A runtime that writes too often is refused with the time to try again; another one is not held up, and the bucket refills
+// with time.
 func TestWritesOfARuntimeAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := begin()
@@ -90,7 +91,7 @@ func TestWritesOfARuntimeAreBounded(t *testing.T) {
 	})
 }
 
-// Where nothing can be written the answer says so, before anything is paid or counted.
+// If nothing can be written the answer says so, before anything is paid or counted.
 func TestNothingCanBeWritten(t *testing.T) {
 	full := begin()
 	full.Folder, full.MinFree = t.TempDir(), 1<<62
@@ -121,7 +122,7 @@ func TestNothingCanBeWritten(t *testing.T) {
 	}
 }
 
-// The answer to a failed write has the code of its cause: full, refused, out of reach, or whatever ails NATS.
+// The answer to a failed write has the code of its cause: full, refused, out of reach, or a fault of NATS.
 func TestFailed(t *testing.T) {
 	w := begin()
 	if w.Failed(nil) != nil {
