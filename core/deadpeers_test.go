@@ -51,7 +51,7 @@ func TestLongDeadPeersAreQuiet(t *testing.T) {
 	for _, transport := range []string{"", oneTransport(t)} {
 		t.Run("over "+transport, func(t *testing.T) {
 			t.Parallel()
-			deadPeers(t, 10, 7*time.Minute, transport)
+			deadPeers(t, 10, 6*time.Minute+30*time.Second, transport)
 		})
 	}
 }
@@ -72,7 +72,7 @@ func newCrowd(t *testing.T, count int, transport string) *crowd {
 	o := runtimeOptions{name: "other", nodes: []*nodeProcess{node}, policy: "never"}
 	policy := "p2p: {policy: never}"
 	if transport != "" {
-		o.use, o.policy, policy = []string{transport}, "", fmt.Sprintf("p2p: {use: [%s]}", transport)
+		o.use, o.policy, policy = []string{transport}, "", fmt.Sprintf("plugins: {use: [%s]}", transport)
 	}
 	bob := startRuntime(t, o).register("bob")
 	answering(bob, "here")

@@ -81,6 +81,10 @@ func TestTheReceiversRuntimeIsKilled(t *testing.T) {
 			if delivered < 29 || delivered == len(m.list) {
 				t.Errorf("%d are delivered", delivered)
 			}
+			a.until("it answers again", waitTime, func() bool { // what is sent to the life before is in doubt
+				_, err := m.Request(t.Context(), receiver.URL(), message.Read, nil)
+				return err == nil
+			})
 			again := mail(t, m.Hyperty, receiver.URL(), 10)
 			if n := again.check(t, a); n != len(again.list) {
 				t.Errorf("after its return: %v", states(again.list))
@@ -111,7 +115,7 @@ func TestTheReceiversRuntimeStaysAway(t *testing.T) {
 	p.end(syscall.SIGKILL)
 	list := tracks(t, alice, receiver.URL(), 10)
 	for _, d := range list {
-		if o, err := await(d); err != nil || o.State == hyperty.Delivered || o.Code != message.CodeUnavailable && o.Code != message.CodeTimeout {
+		if o, err := await(d); err != nil || o.State != hyperty.Expired && (o.State != hyperty.Refused || o.Code != message.CodeTimeout) {
 			t.Errorf("%v, %v", o, err)
 		}
 	}
@@ -138,6 +142,9 @@ func TestTheSendersRuntimeIsKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = client.Close(context.Background()) })
+			if up := <-connected; !up {
+				t.Error("not connected by Dial")
+			}
 			alice, err := client.Register(t.Context(), hyperty.Registration{Name: "alice"})
 			if err != nil {
 				t.Fatal(err)

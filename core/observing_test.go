@@ -82,7 +82,8 @@ func TestObservingWithoutANode(t *testing.T) {
 
 // soon checks that calls without a Message Node do not wait for one: each takes at most a second. On a busy machine, where
 // they take long with the node as well, the limit is four times as long as that. That they do not wait at all is checked,
-// with a made-up clock, by the registry's TestRegistrationWhileTheNodeIsAway and TestAnnouncedNeedsNoLookUp.
+// with a made-up clock, by the registry's TestRegistrationWhileTheNodeIsAway, TestAnnouncedNeedsNoLookUp and
+// TestObservingWhileTheNodeIsAway, and by the sync manager's TestObservingWaitsForNoNode.
 func soon(t testing.TB, took, usual []time.Duration) {
 	t.Helper()
 	if longest, most := slices.Max(took), max(time.Second, 4*slices.Max(usual)); longest > most {

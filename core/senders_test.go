@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestAKilledSender(t *testing.T) {
 		got := &lives{}
 		receiver.Handle(got.take)
 		for life := 1; life <= 3; life++ {
-			kill := startApplication(t, "send", r.socket(), "flood", fmt.Sprintf("%s,%d", receiver.URL(), life))
+			kill := startApplication(t, "send", r.socket(), filepath.Base(r.dir), fmt.Sprintf("%s,%d", receiver.URL(), life))
 			r.until(fmt.Sprint("many of life ", life), waitTime, func() bool {
 				got.mu.Lock()
 				defer got.mu.Unlock()

@@ -69,7 +69,8 @@ type MessageBus struct {
 	seed      maphash.Seed // of addresses
 
 	mu       sync.RWMutex
-	forwards map[message.URL][]*forward // never changed in place
+	forwards map[message.URL][]*forward // by address; a list is never changed in place
+	others   atomic.Int64               // how many forwards are of addresses that are not for subscribers; mu guards changes
 
 	subscribed atomic.Uint64 // counts the subscriptions of remote runtimes
 }

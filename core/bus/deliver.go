@@ -11,9 +11,7 @@ import (
 
 // deliver gives m to all listeners of its address: components of this runtime and remote runtimes that subscribed.
 func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
-	b.mu.RLock()
-	forwards := b.forwards[m.To.Canonical()]
-	b.mu.RUnlock()
+	forwards := b.subscribers(m.To)
 	at := b.trace.Now() // what the listener does comes after it
 	n, err := b.listeners.Hand(ctx, m.To, m, b.here(&m, r))
 	if n > 0 {

@@ -66,10 +66,7 @@ func (b *MessageBus) post(ctx context.Context, m message.Message, r minibus.Rece
 // tryPost is TryPost for a message that has entered. It leaves a message that is refused to post, which tells its sender:
 // that may have to wait.
 func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
-	b.mu.RLock()
-	forwarded := len(b.forwards[m.To.Canonical()]) > 0
-	b.mu.RUnlock()
-	if forwarded {
+	if len(b.subscribers(m.To)) > 0 {
 		return message.ErrWouldBlock // it is for several listeners, each of which may be behind
 	}
 	if b.requests.Answer(m) {

@@ -191,11 +191,9 @@ func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 
 // Session reports the outcomes of messages from a session's event.
 func (t *Tracker) Session(e session.Event) {
-	if t.count.Load() == 0 {
-		return
-	}
+	o := outcomeOf(&e)
 	for _, m := range e.Messages {
-		t.settle(keyOf(m.From, m.ID), outcomeOf(&e))
+		t.Settle(m.From, m.ID, o)
 	}
 }
 

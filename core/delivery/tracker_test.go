@@ -170,3 +170,37 @@ func TestTheWaitEndsWithItsMessage(t *testing.T) {
 		}
 	})
 }
+
+// What a session says of several messages is told to each sender that wants to know, and is nothing to the others.
+func TestAnEventOfSeveralMessages(t *testing.T) {
+	var w Tracker
+	told := map[message.ID]hyperty.Outcome{}
+	var list []message.Message
+	for i := range uint64(3) {
+		m := message.Message{ID: message.NumberID(i + 1), From: "hyperty://a.example/alice", To: "hyperty://b.example/bob"}
+		list = append(list, m)
+		if i == 1 {
+			continue
+		}
+		if err := w.Add(&m, func(o hyperty.Outcome) { told[m.ID] = o }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Session(session.Event{Kind: session.Expired, Why: "late", Messages: list})
+	if len(told) != 2 || told[list[0].ID].Reason != "late" || told[list[2].ID].State != hyperty.Expired {
+		t.Errorf("told: %+v", told)
+	}
+	if n := w.count.Load(); n != 0 {
+		t.Errorf("%d are counted when none is tracked", n)
+	}
+}
+
+// The outcome of a settled message is what its code says; the first that is no success is a refusal.
+func TestOutcomeOfCode(t *testing.T) {
+	for code, want := range map[int]hyperty.DeliveryState{200: hyperty.Delivered, 299: hyperty.Delivered, 300: hyperty.Refused, 403: hyperty.Refused,
+		404: hyperty.Refused, 500: hyperty.Refused, message.CodeUnavailable: hyperty.InDoubt} {
+		if o := outcomeOfCode(code); o.State != want || want == hyperty.Delivered && o.Code != 0 || want != hyperty.Delivered && (o.Code != code || o.Reason == "") {
+			t.Errorf("%d: %+v", code, o)
+		}
+	}
+}

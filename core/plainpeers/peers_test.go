@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -192,5 +194,78 @@ func TestStrangersAreLoggedSeldom(t *testing.T) {
 	done()
 	if n := strings.Count(text.String(), "\n"); n != maxSaid || len(p.said) != maxSaid {
 		t.Errorf("%d lines, %d remembered, want %d", n, len(p.said), maxSaid)
+	}
+}
+
+// The same trouble is logged again after a minute, also where as many are remembered as may be; until then it is not, and one that
+// is forgotten makes room for a new one.
+func TestTroubleIsLoggedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		p, _, _ := newPeers(t, hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Warn}))
+		said := func(name string, want bool) {
+			t.Helper()
+			text.Reset()
+			p.say(message.URL("hyperty://"+name+".example/x"), "trouble")
+			if got := text.Len() > 0; got != want {
+				t.Errorf("%s after %v: said is %v", name, time.Now(), got)
+			}
+		}
+		said("first", true)
+		said("first", false)
+		time.Sleep(sayAgain / 2)
+		for i := range maxSaid - 1 {
+			said(fmt.Sprint("d", i), true)
+		}
+		said("new", false) // as many are remembered as may be
+		time.Sleep(sayAgain/2 - 1)
+		said("first", false)
+		time.Sleep(1)
+		said("d0", false)
+		said("first", true)
+		said("new", false)
+		time.Sleep(sayAgain / 2)
+		said("new", true)
+		said("first", false)
+		if n := len(p.said); n != 2 {
+			t.Errorf("%d are remembered", n)
+		}
+	})
+}
+
+// A runtime is counted once, however its address is written.
+func TestOneRuntimeIsCountedOnce(t *testing.T) {
+	p, _, _ := newPeers(t, nil)
+	p.peer(remote).sent.Add(1)
+	p.peer(message.URL(strings.TrimPrefix(string(remote), "hyperty-")) + "/").received.Add(2)
+	if s := p.Snapshot(); len(s) != 1 || s[0].Remote != remote || s[0].Sent != 1 || s[0].Received != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A refusal that could not be sent is noted in the log, unless this runtime ends.
+func TestRefusalsThatCannotBeSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		ended bool
+		noted bool
+	}{"sent": {nil, false, false}, "not sent": {errors.New("the stub has gone"), false, true}, "not sent at the end": {errors.New("the stub has gone"), true, false}} {
+		var text strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		a := &around{refuse: c.err}
+		p := New(Options{Self: self, Domain: "a.example", Policy: a, Directory: a, Routes: a, Bus: a, Log: hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Debug}),
+			Post: func(ctx context.Context, stub message.URL, m message.Message) error {
+				if c.ended {
+					cancel()
+				}
+				return a.Post(ctx, stub, m)
+			},
+			Go: func(f func(context.Context)) { a.wg.Go(func() { f(ctx) }) }})
+		p.refuse(Node{theirs, "b.example"}, message.Message{ID: message.NumberID(1), Type: message.Read, From: ann, To: bob}, errors.New("no"))
+		a.wg.Wait()
+		if noted := strings.Contains(text.String(), "refusal not sent"); noted != c.noted || len(a.posted) != 1 {
+			t.Errorf("%s: noted %v, posted %v", name, noted, a.posted)
+		}
 	}
 }

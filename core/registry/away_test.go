@@ -94,3 +94,54 @@ func TestTheNodeGoesWhileItIsAsked(t *testing.T) {
 		w.change(func() { w.down = false })
 	})
 }
+
+// Nobody waits for a node that is away where a new hyperty observes an object of a runtime with which there is a connection: it
+// registers at once, it is known to be of the runtime that has announced it, and so is the reporter, of whom nobody here has heard,
+// where the other runtime names it. The ways there and back are direct.
+func TestObservingWhileTheNodeIsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
+		reporter, _ := a.hyperty("reporter")
+		object, err := a.reg.RegisterObject(w.ctx, Object{Scheme: "comm", Reporter: reporter, Private: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.reg.Announced(w.ctx, a.url, []message.URL{object})
+		for _, s := range []*side{a, b} {
+			s.status(s.url.Join("protostub", "example.com"), message.Live, "")
+		}
+		w.change(func() { w.down = true })
+		for _, s := range []*side{a, b} {
+			s.status(s.url.Join("protostub", "example.com"), message.Disconnected, "")
+		}
+		settle(time.Millisecond)
+		began := time.Now()
+		observer, err := b.reg.RegisterHyperty(w.ctx, Hyperty{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.reg.Announced(w.ctx, b.url, []message.URL{observer})
+		b.reg.Announced(w.ctx, a.url, []message.URL{reporter})
+		for _, c := range []struct {
+			at, of  *side
+			address message.URL
+		}{{a, b, observer}, {b, a, reporter}} {
+			if err := c.at.reg.Verify(w.ctx, c.of.url, c.address); err != nil {
+				t.Errorf("%s: %v", c.address, err)
+			}
+			if route, err := c.at.resolve(c.address); err != nil || !route.Direct || route.Remote != c.of.url {
+				t.Errorf("to %s: %+v, %v", c.address, route, err)
+			}
+		}
+		if route, err := b.resolve(object.Join("subscription")); err != nil || !route.Direct || route.Remote != a.url {
+			t.Errorf("to the object: %+v, %v", route, err)
+		}
+		took := time.Since(began)
+		w.change(func() {
+			if reads := w.reads[observer] + w.reads[reporter] + w.reads[object]; took > 0 || reads > 0 {
+				t.Errorf("it took %v, with %d look-ups", took, reads)
+			}
+			w.down = false
+		})
+	})
+}

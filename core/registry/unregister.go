@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Unregister takes a hyperty out: of this Registry at once, of the Domain Registry as far as it can be reached. A name
-// that was wished for stays this runtime's.
+// Unregister removes a hyperty: from this Registry at once, from the Domain Registry if it can be reached. A name
+// that the application has chosen stays this runtime's.
 func (r *Registry) Unregister(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url, false)
 }
@@ -22,7 +22,7 @@ func (r *Registry) Release(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url, true)
 }
 
-// UnregisterObject takes a data object out.
+// UnregisterObject removes a data object.
 func (r *Registry) UnregisterObject(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url, false)
 }
@@ -101,7 +101,7 @@ func (r *Registry) releaseOwed() {
 	})
 }
 
-// release tells the node that l has gone.
+// release tells the node that l is registered no more.
 func (r *Registry) release(ctx context.Context, l *local) error {
 	var errs error
 	if !l.private {

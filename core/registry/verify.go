@@ -32,6 +32,9 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	a, known := r.directory.Find(key)
 	lately, _ := r.lately(remoteURL, from, key, known)
 	its := known && a.Runtime.URL() == remoteURL || lately
+	if known && its && a.Leads() { // it was looked up meanwhile
+		return nil
+	}
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
@@ -106,6 +109,8 @@ func (r *Registry) refuseKnown(remoteURL, from, key message.URL, a directory.Add
 	switch {
 	case r.locals.has(from):
 		return r.forged(remoteURL, from, "of this runtime")
+	case known && a.Runtime.URL() == remoteURL:
+		return nil
 	case key.Scheme() == message.SchemeConnection && known,
 		known && a.Source == directory.Registered && r.beliefs.ReadLately(time.Now(), key):
 		return r.forged(remoteURL, from, "another runtime's")

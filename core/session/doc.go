@@ -89,7 +89,8 @@
 //	strangers  what is kept of runtimes that there is no session with, what they are answered, and what they may cost
 //	answers    computes and sends what strangers are answered, a path at a time
 //	memory     what the messages of all sessions take together
-//	life       how long goroutines run, and who waits for them
+//
+// The goroutines of all sessions are one [work.Group], which [Sessions.Close] ends.
 //
 // wire is the form of frames; handshake is what two runtimes prove to each other, the keys of a pair, and incarnations.
 //

@@ -33,7 +33,13 @@ func (h host) Batches(room []receiver.Batch, idle bool) (list []receiver.Batch, 
 }
 
 // Go runs f in a goroutine that Close waits for. It is called by somebody whom Close waits for as well.
-func (h host) Go(f func()) { h.s.all.life.Go(f) }
+func (h host) Go(f func()) {
+	h.s.all.life.Join()
+	go func() {
+		defer h.s.all.life.Done()
+		f()
+	}()
+}
 
 // Owes has the session look at what listeners have settled.
 func (h host) Owes(much bool) {

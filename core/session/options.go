@@ -12,7 +12,6 @@ import (
 	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/handshake"
-	"github.com/protofly/protofly/core/session/internal/life"
 	"github.com/protofly/protofly/core/session/internal/memory"
 	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/paths"
@@ -20,6 +19,7 @@ import (
 	"github.com/protofly/protofly/core/session/internal/vigil"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -225,7 +225,7 @@ type shared struct {
 	self   message.URL // o.Self in canonical form
 	epoch  time.Time
 	seed   maphash.Seed // of what remote runtimes are called in minibus.Receipt.Source
-	life   *life.Life
+	life   *work.Group
 	forget func(one *session) // drops a session that has nothing to do
 
 	memory    memory.Total

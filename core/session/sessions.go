@@ -9,9 +9,9 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/handshake"
-	"github.com/protofly/protofly/core/session/internal/life"
 	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/table"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -41,12 +41,26 @@ func New(o Options) *Sessions {
 		l.Abilities = handshake.TellsRefusals
 	}
 	s.local.Store(&l)
-	s.life = life.New()
+	s.life = work.NewGroup()
 	s.forget = func(one *session) { s.table.Forget(one.remote, one) }
-	s.answers = answers.New(answers.Options{Begin: s.life.Spawn, Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+	s.answers = answers.New(answers.Options{Begin: s.spawn, Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
 		return s.o.Send(ctx, path, remote, frames...)
 	}})
 	return s
+}
+
+// spawn runs f in a goroutine. After Close has begun it runs f at once, with a context that has ended.
+func (s *Sessions) spawn(f func(ctx context.Context)) {
+	if !s.life.Begin() {
+		ended, end := context.WithCancel(s.life.Context())
+		end()
+		f(ended)
+		return
+	}
+	go func() {
+		defer s.life.Done()
+		f(s.life.Context())
+	}()
 }
 
 // Incarnation is this life of the runtime, as the remote runtimes know it until a session is dropped.
@@ -204,6 +218,7 @@ func (s *Sessions) Close(ctx context.Context) error {
 		one.with(func(m *machine, _ time.Duration) { m.closed = true })
 	}
 	s.life.End()
+	s.life.Wait()
 	left, peers := 0, 0
 	for _, one := range list {
 		one.with(func(m *machine, now time.Duration) {

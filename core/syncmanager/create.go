@@ -65,7 +65,7 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body protoc
 	url, err := m.o.Objects.RegisterObject(ctx, registry.Object{
 		URL: body.Resource, Scheme: body.Scheme, Name: body.Value.Name, Schema: body.Schema, Reporter: msg.From,
 		Resources: body.Value.Resources, Private: body.Private, Kept: body.Value.Keep,
-		Wished: body.Wish && !body.Resume && body.Resource != "" && !msg.From.Within(m.o.Runtime),
+		Wished: body.Wish && body.Resource != "" && !msg.From.Within(m.o.Runtime),
 	})
 	if err != nil {
 		return nil, err

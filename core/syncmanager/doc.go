@@ -20,7 +20,7 @@
 // reporter's application does not end the object before its grace time: its address stays registered, and those who have been allowed
 // to observe it before may go on, or come back. Others are refused with 504 until the reporter is back. The reporter, that is the
 // component with the same address, gets the object by a create with that address: with "wish" it takes the value that is here, with
-// "resume" it brings its own.
+// "resume" it brings its own. With both it brings its own too, and the address is one that was wished for: it stays this runtime's.
 //
 // The reporter's side publishes a forward {"status": "away" or "live", "away": since} from U to U/changes, and says the same in the
 // metadata ("grace", "keep", "away"). While objects are observed, the observer's side asks the sync manager of their runtime every 30 s

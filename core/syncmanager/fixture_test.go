@@ -52,6 +52,7 @@ type runtime struct {
 	objects  map[message.URL]registry.Object
 	nodeGot  []message.Message
 	nodeSays int
+	nodeAway bool                   // the node answers nothing
 	out      map[string]chan flight // the links, by domain
 	ends     []string               // deletions that have left, and objects that were unregistered, in order
 }
@@ -175,8 +176,11 @@ func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Messag
 	if route.Remote == "" {
 		r.mu.Lock()
 		r.nodeGot = append(r.nodeGot, m)
-		says := r.nodeSays
+		says, away := r.nodeSays, r.nodeAway
 		r.mu.Unlock()
+		if away {
+			return nil
+		}
 		r.w.wg.Go(func() { r.now().ArriveFromNode(r.w.ctx, "node", m.Respond(says, nil)) })
 		return nil
 	}

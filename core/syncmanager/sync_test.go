@@ -290,3 +290,35 @@ func TestFormsOfTheReference(t *testing.T) {
 		wantEnd(t, o)
 	}, "a.example", "b.example")
 }
+
+// An object of a runtime that can be reached is observed as soon as two messages take, while no Message Node answers: by one that
+// is new here, and by one more. That the Registry asks nobody either, where nobody has to be asked, its own tests show.
+func TestObservingWaitsForNoNode(t *testing.T) {
+	run(t, func(w *world) {
+		a, b := w.by["a.example"], w.by["b.example"]
+		alice := a.component("alice")
+		defer alice.close()
+		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":1}`)))
+		for _, one := range []*runtime{a, b} {
+			one.mu.Lock()
+			one.nodeAway = true
+			one.mu.Unlock()
+		}
+		for i, name := range []string{"bob", "carol"} {
+			c := b.component(name)
+			defer c.close()
+			began := time.Now()
+			o := must[*syncher.Observer](t)(c.Observe(w.ctx, r.URL()))
+			if took := time.Since(began); took > 2*10*time.Millisecond {
+				t.Errorf("%s observes after %v", name, took)
+			}
+			wantValue(t, o.Value(), fmt.Sprintf(`{"n":%d}`, i+1))
+			began = time.Now()
+			check(t, r.Set(w.ctx, "n", i+2))
+			next(t, o)
+			if took := time.Since(began); took > 10*time.Millisecond {
+				t.Errorf("%s sees a change after %v", name, took)
+			}
+		}
+	}, "a.example", "b.example")
+}

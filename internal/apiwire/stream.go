@@ -52,6 +52,12 @@ func AppendControl(b []byte, f proto.Message) []byte {
 // AppendMessage appends a record with a message of, or for, the hyperty ref. size is that of the message's binary form.
 // track, of a post, says that an Outcome is wanted.
 func AppendMessage(b []byte, ref uint32, track bool, m *message.Message) (out []byte, size int) {
+	b, size = appendHead(b, ref, track, m)
+	return append(b, m.Body...), size
+}
+
+// appendHead is [AppendMessage] but for the bytes of the body, which end the record.
+func appendHead(b []byte, ref uint32, track bool, m *message.Message) (out []byte, size int) {
 	at := len(b)
 	b = append(b, 0, 0, 0, 0, byte(Carried))
 	b = binary.LittleEndian.AppendUint32(b, ref)
@@ -60,11 +66,13 @@ func AppendMessage(b []byte, ref uint32, track bool, m *message.Message) (out []
 	} else {
 		b = append(b, 0)
 	}
-	b = m.AppendBinary(b)
-	return seal(b, at), len(b) - at - recordHead - carriedHead
+	b = m.AppendOwnHead(m.AppendRouting(b))
+	size = len(b) + len(m.Body) - at
+	binary.LittleEndian.PutUint32(b[at:], uint32(size-4))
+	return b, size - recordHead - carriedHead
 }
 
-// seal writes the length of the record that begins at at.
+// seal writes the length of the record that begins at at and ends with b.
 func seal(b []byte, at int) []byte {
 	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b

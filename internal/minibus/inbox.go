@@ -31,14 +31,19 @@ type inbox struct {
 	waiters int           // callers that wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // set with mu locked
-	turn    turn        // of the goroutine that handles
+
+	_    [cacheLine]byte // callers that add messages write to what is before, and the goroutine that handles them to turn
+	turn turn
 }
 
-// turn is how far the goroutine that handles messages is in its batch. It takes them out of the lane many at a time; stop takes back
-// those that it has not begun, although a handler does not return.
+// cacheLine is the size of the pieces of memory that processors take from each other, on most of them.
+const cacheLine = 64
+
+// turn is how far the goroutine that handles messages has come in the blocks that it has taken out of the lane. If the inbox is stopped
+// while a handler has not returned, stop takes back the messages of these blocks that no handler has been called for.
 type turn struct {
-	block   *work.Block[Delivery] // that it is in; guarded by mu
-	claimed atomic.Uint32         // how many of it were begun; with stopBit: the others are stop's
+	block   *work.Block[Delivery] // the goroutine is in this one; guarded by mu
+	claimed atomic.Uint32         // how many messages of block a handler was, or is going to be, called for; with stopBit, stop has the others
 }
 
 const stopBit = 1 << 31
@@ -169,52 +174,46 @@ func (i *inbox) room(in *Delivery) bool {
 
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
-	defer i.group.wg.Done()
-	for batch := i.next(); batch != nil; batch = i.next() {
-		for batch != nil {
-			items := batch.Items()
-			for n := range items {
-				if i.turn.claimed.Add(1)&stopBit != 0 {
-					break
-				}
-				if in := &items[n]; i.ended() {
-					in.fail()
-				} else {
-					i.handle(i.group.ctx, in.Message, in.Receipt)
-				}
+	handle, group := i.handle, i.group // read once: callers that add messages write beside them
+	defer group.wg.Done()
+	for block := i.next(nil); block != nil; block = i.next(block) {
+		items := block.Items()
+		for n := range items {
+			if i.turn.claimed.Add(1)&stopBit != 0 {
+				break
 			}
-			done := batch
-			batch = i.enter(batch.Next())
-			i.group.memory.Done(done)
+			if in := &items[n]; group.ctx.Err() != nil {
+				in.fail()
+			} else {
+				handle(group.ctx, in.Message, in.Receipt)
+			}
 		}
 	}
 }
 
-// enter makes a block the one that is worked on. Where the inbox was stopped, nothing in it is to be handled.
-func (i *inbox) enter(b *work.Block[Delivery]) *work.Block[Delivery] {
+// next returns the block of messages to handle after done, which may be nil and is given back; nil: nothing is left, and the
+// goroutine has to end. The messages of blocks that are taken out together are all of one source. Where the inbox was stopped, nothing
+// in the block is to be handled.
+func (i *inbox) next(done *work.Block[Delivery]) (b *work.Block[Delivery]) {
 	i.mu.Lock()
-	i.locked().enter(b)
-	i.mu.Unlock()
-	return b
-}
-
-func (i *lockedInbox) enter(b *work.Block[Delivery]) {
+	if done != nil {
+		b = done.Next()
+	}
+	if b == nil {
+		b = i.lane.Take()
+		i.locked().release()
+	}
 	begun := uint32(0)
 	if i.stopped.Load() {
 		begun = stopBit
 	}
 	i.turn.block = b
 	i.turn.claimed.Store(begun)
-}
-
-// next returns the messages to handle next, all of one source; nil where there are none: then the goroutine has to end.
-func (i *inbox) next() *work.Block[Delivery] {
-	i.mu.Lock()
-	batch := i.lane.Take()
-	i.locked().enter(batch)
-	i.locked().release()
 	i.mu.Unlock()
-	return batch
+	if done != nil {
+		i.group.memory.Done(done)
+	}
+	return b
 }
 
 func (i *inbox) ended() bool { return i.stopped.Load() || i.group.ctx.Err() != nil }

@@ -48,3 +48,33 @@ func TestGroup(t *testing.T) {
 		<-waited
 	})
 }
+
+// After Stop nothing begins, and what runs goes on until End: what it needs joins, and Wait waits for that as well.
+func TestGroupStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup()
+		if !g.Begin() || g.Stopped() {
+			t.Error("nothing may begin before Stop")
+		}
+		g.Stop()
+		if g.Begin() || !g.Stopped() || g.Ended() || g.Context().Err() != nil {
+			t.Error("something may begin after Stop, or what runs has ended")
+		}
+		g.Go(func(context.Context) { t.Error("a goroutine was started after Stop") })
+		g.Join() // of what began
+		g.Done()
+		g.End()
+		waited := false
+		go func() {
+			g.Wait()
+			waited = true
+		}()
+		if synctest.Wait(); waited || g.Context().Err() == nil {
+			t.Error("Wait did not wait for what has joined, or the context has not ended")
+		}
+		g.Done()
+		if synctest.Wait(); !waited {
+			t.Error("Wait waits for nobody")
+		}
+	})
+}

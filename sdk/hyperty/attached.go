@@ -138,10 +138,13 @@ func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outc
 // enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there. What the runtime
 // would refuse to read is refused here: the error is a *message.FieldError.
 func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) error {
+	if err := m.CheckBody(); err != nil { // before the lock, since it takes the longest
+		return err
+	}
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := a.checker.Check(m); err != nil {
+	if err := a.checker.CheckRouting(m); err != nil {
 		return err
 	}
 	if m.ID.IsZero() {

@@ -137,6 +137,7 @@ type connection struct {
 	conn    net.Conn
 	reader  *apiwire.Reader
 	credit  apiwire.Credit  // that the reader has read last
+	last    *attached       // for which the reader has read a message last
 	ctx     context.Context // ends with the stream
 	cancel  context.CancelFunc
 	runtime message.URL

@@ -20,11 +20,15 @@ const (
 // deliver takes a message from the runtime. A response overtakes the messages that wait: its request gets it at once.
 func (conn *connection) deliver(ref uint32, data []byte) error {
 	c := conn.client
-	c.mu.Lock()
-	a := c.attached[ref]
-	c.mu.Unlock()
-	if a == nil {
-		return nil
+	a := conn.last
+	if a == nil || a.ref != ref {
+		c.mu.Lock()
+		a = c.attached[ref]
+		c.mu.Unlock()
+		if a == nil {
+			return nil
+		}
+		conn.last = a
 	}
 	m, err := a.parser.Parse(data)
 	cost := apiwire.Cost(len(data))
@@ -36,6 +40,10 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 		return a.came(conn, incoming{m: m, cost: cost})
 	}
 	c.mu.Lock()
+	if c.attached[ref] != a { // it has ended
+		c.mu.Unlock()
+		return nil
+	}
 	a.heard++
 	conn.locked().owe(a)
 	request := a.waiting[m.ID.Key()]
@@ -58,6 +66,9 @@ func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
 	c.o.Log.Warn("message dropped: it is none", "url", a.url, "error", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.attached[a.ref] != a { // it has ended
+		return
+	}
 	if message.Salvage(data).Type == message.Response {
 		a.heard++
 	} else {
@@ -71,6 +82,10 @@ func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
 func (a *attached) came(conn *connection, in incoming) error {
 	c, i := a.client, &a.intake
 	c.mu.Lock()
+	if c.attached[a.ref] != a { // it has ended
+		c.mu.Unlock()
+		return nil
+	}
 	if i.units+in.cost > maxIntake {
 		c.mu.Unlock()
 		return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)

@@ -187,6 +187,9 @@ func (u URL) Within(owner URL) bool {
 // ForSubscribers tells whether u is an address at which any number listens, none included: of changes, statuses or
 // registrations.
 func (u URL) ForSubscribers() bool {
+	if n := len(u); n == 0 || u[n-1] != 's' && u[n-1] != 'n' { // nearly every address
+		return false
+	}
 	for _, end := range [...]string{"/changes", "/status", "/registration"} {
 		if at, ok := strings.CutSuffix(string(u), end); ok && !strings.HasSuffix(at, ":/") { // else it is the domain
 			return true

@@ -62,6 +62,7 @@ type Reporter struct {
 	url     message.URL
 	scheme  string
 	private bool
+	wished  bool // the address
 
 	turn chan struct{} // holds one token: whoever has it makes a change
 

@@ -60,7 +60,7 @@ func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
 	}
-	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{}),
+	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, wished: o.URL != "", turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{}),
 		observers: make(map[message.URL]struct{})}
 	r.turn <- struct{}{}
 	now := object.Now()
@@ -79,7 +79,6 @@ func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 		return nil, fmt.Errorf("create object %q: %w: the member %s is for its child objects", o.Name, ErrData, object.ChildrenAttribute)
 	}
 	body := r.createBody(false)
-	body.Wish = o.URL != ""
 	a, err := s.askOut(ctx, message.Create, body)
 	if err == nil {
 		_, err = message.ParseURL(string(a.Resource))
@@ -131,7 +130,8 @@ func (r *Reporter) reclaim(a answer) error {
 func (r *Reporter) Reclaimed() bool { return r.reclaimed }
 
 func (r *Reporter) createBody(resume bool) createBody {
-	return createBody{Resume: resume, Resource: r.meta.URL, Schema: r.meta.Schema, Scheme: r.scheme, Private: r.private, Value: r.whole()}
+	return createBody{Resume: resume, Resource: r.meta.URL, Schema: r.meta.Schema, Scheme: r.scheme, Private: r.private, Value: r.whole(),
+		Wish: r.wished}
 }
 
 // whole is the metadata with the data in it. r.mu is held, or r is not shared yet.

@@ -204,3 +204,25 @@ func TestWhoMayBeForgotten(t *testing.T) {
 		t.Error("forgotten while it is to be made again")
 	}
 }
+
+// Whoever watches the connection sees that it is set up again, as another one, and that there is no way by it meanwhile.
+func TestAReconnectIsShown(t *testing.T) {
+	b := begin(t, Options{ReconnectDelay: 200 * time.Millisecond})
+	first := b.requested(high)
+	b.later(time.Minute)
+	b.says(first, message.Disconnected)
+	b.Take()
+	b.later(200 * time.Millisecond)
+	var got []Kind
+	for _, w := range b.Take() {
+		if got = append(got, w.Kind); w.Kind == ShowState && (w.Text != "reconnect" || w.Connection.State != message.Created || w.Connection.Number == first.Number) {
+			t.Errorf("shown: %+v", w)
+		}
+	}
+	if want := []Kind{RefreshWay, ShowState, Reconnect}; !slices.Equal(got, want) {
+		t.Errorf("wants %v, want %v", got, want)
+	}
+	if w := b.Way(high); w.Live() || w.State != message.Created {
+		t.Errorf("%+v", w)
+	}
+}

@@ -167,3 +167,24 @@ func TestEntriesThatAreSeenAreBounded(t *testing.T) {
 		t.Error("a signed entry made room for unsigned ones")
 	}
 }
+
+// Of unsigned entries none is older than another: an address may move from one runtime without a key to another one.
+func TestUnsignedEntriesMayMove(t *testing.T) {
+	b := NewBeliefs(Options{CacheTime: time.Minute, Unsigned: func(message.URL) bool { return true }})
+	for _, plain := range []message.URL{"hyperty-runtime://example.com/r1", "hyperty-runtime://example.com/r2", "hyperty-runtime://example.com/r1"} {
+		if c := choose(t, b, noon, map[string]any{"url": bob, "runtime": plain, "status": "live"}); c.Entry == nil || c.Entry.Runtime != plain {
+			t.Errorf("%s: %+v", plain, c)
+		}
+	}
+}
+
+// Two runtimes that have signed for an address at the same moment: the one that has been believed keeps it.
+func TestSignedAtTheSameMoment(t *testing.T) {
+	b := NewBeliefs(Options{})
+	one, two := runtime(1), runtime(2)
+	choose(t, b, noon, one.entry(bob, noon, "live")).must(t, one)
+	if c := choose(t, b, noon, two.entry(bob, noon, "live")); c.Entry != nil || c.Fault == nil {
+		t.Errorf("%+v", c)
+	}
+	choose(t, b, noon, one.entry(bob, noon, "live")).must(t, one)
+}

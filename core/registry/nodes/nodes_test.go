@@ -158,3 +158,52 @@ func TestAddTakesThePlaceOfWhatFailed(t *testing.T) {
 		t.Error(url, ok)
 	}
 }
+
+// A runtime is told once that it has a way, whoever deploys the stub after that.
+func TestWhoHasAWayIsToldOnce(t *testing.T) {
+	s := some(4)
+	p, _ := s.Reach(noon, "far.example", Ours)
+	p.Node.Want(alice)
+	p.Node.Want(alice)
+	if remotes := s.Deployed(noon, p.Node, nil); !slices.Equal(remotes, []message.URL{alice}) {
+		t.Errorf("%v have a way", remotes)
+	}
+	if remotes := s.Add("far.example", self.Join("protostub", "1")); remotes != nil {
+		t.Errorf("%v have a way again", remotes)
+	}
+}
+
+// How many runtimes wait for one stub is bounded.
+func TestThoseWhoWaitAreBounded(t *testing.T) {
+	s := some(4)
+	p, _ := s.Reach(noon, "far.example", Ours)
+	for i := range 2 * maxWanted {
+		p.Node.Want(message.URL(fmt.Sprint("hyperty-runtime://far.example/", i)))
+	}
+	if remotes := s.Deployed(noon, p.Node, nil); len(remotes) != maxWanted {
+		t.Errorf("%d have a way", len(remotes))
+	}
+}
+
+// Without options there is room for 64 stubs, half of them because of others, nobody's domain is named but the runtime's own, and a
+// stub that could not be deployed is tried again after a second.
+func TestDefaults(t *testing.T) {
+	s := New(Options{Self: self, Domain: "example.com"})
+	if s.At("named.example", Theirs) != Theirs || s.At("example.com", Theirs) != Ours {
+		t.Error("whose cause it is")
+	}
+	for i := range 32 {
+		reached(t, s, domain(i), Theirs)
+	}
+	if _, err := s.Reach(noon, domain(99), Theirs); err == nil {
+		t.Error("a 33rd because of others")
+	}
+	p, err := s.Reach(noon, domain(99), Ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Deployed(noon, p.Node, errors.New("no process"))
+	if !s.Begun(noon.Add(time.Second-1), domain(99)) || s.Begun(noon.Add(time.Second), domain(99)) {
+		t.Error("not tried again after a second")
+	}
+}

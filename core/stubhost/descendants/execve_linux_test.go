@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -60,5 +61,43 @@ func TestOrphanInsideExecve(t *testing.T) {
 		} else if reads != rereads+1 {
 			t.Errorf("a process without an environment was looked at %d times", reads)
 		}
+	}
+}
+
+// Owns looks again at a process without an environment, as one has that is inside execve, a bounded number of times.
+func TestOwnsInsideExecve(t *testing.T) {
+	for name, c := range map[string]struct {
+		empty int // so often there is no environment
+		then  string
+		err   error
+		reads int
+		owns  bool
+	}{
+		"a plug-in's":                  {0, "A=b\x00TMPDIR=/stubs/plugin\x00", nil, 1, true},
+		"the old host's":               {0, "TMPDIR=/old/plugin", nil, 1, true},
+		"another's":                    {0, "TMPDIR=/tmp", nil, 1, false},
+		"one without the variable":     {0, "A=b", nil, 1, false},
+		"one that has gone":            {0, "", os.ErrNotExist, 1, false},
+		"inside execve":                {1, "TMPDIR=/stubs/plugin", nil, 2, true},
+		"inside execve, and another's": {2, "TMPDIR=/tmp", nil, 3, false},
+		"for as long as is waited":     {rereads, "TMPDIR=/stubs/plugin", nil, rereads + 1, true},
+		"for longer":                   {rereads + 1, "TMPDIR=/stubs/plugin", nil, rereads + 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reads := 0
+				f := &Tracker{Root: "/stubs", OldRoot: "/old", environ: func(int) ([]byte, error) {
+					if reads++; reads <= c.empty {
+						return nil, nil
+					}
+					return []byte(c.then), c.err
+				}}
+				began := time.Now()
+				owns := f.Owns(1) // which has no parent: its environment alone tells
+				if took := time.Since(began); owns != c.owns || reads != c.reads || took != time.Duration(c.reads-1)*clearPause {
+					t.Errorf("%v, after %d looks in %v", owns, reads, took)
+				}
+			})
+		})
 	}
 }

@@ -128,13 +128,8 @@ func (n *Node) openRouter() (err error) {
 			return err
 		}
 	}
-	var router atomic.Pointer[routing.Router] // NATS may drop messages while the router is being made: nobody waits for them yet
-	lost := func(subject string) {
-		if r := router.Load(); r != nil {
-			r.Overrun(subject)
-		}
-	}
-	if n.nats, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: lost}); err != nil {
+	var losses losses
+	if n.nats, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: losses.lost}); err != nil {
 		return err
 	}
 	n.router, err = routing.New(routing.Options{Domain: o.Domain, Node: n.number, Cluster: o.NATS != "", NATS: n.nats, Seal: seal, Conns: n.conns, Places: n.listener,
@@ -142,8 +137,24 @@ func (n *Node) openRouter() (err error) {
 	if err != nil {
 		return fmt.Errorf("message node: %w", err)
 	}
-	router.Store(n.router)
+	losses.tell(n.router)
 	return nil
+}
+
+// losses tells the router what NATS had to drop. NATS may drop messages while the router is being made: nobody waits for
+// them yet.
+type losses struct {
+	router atomic.Pointer[routing.Router]
+}
+
+// tell has the router told of all that is lost from now on.
+func (l *losses) tell(r *routing.Router) { l.router.Store(r) }
+
+// lost is called when NATS had to drop messages that came on a subject, in a goroutine of NATS's.
+func (l *losses) lost(subject string) {
+	if r := l.router.Load(); r != nil {
+		r.Overrun(subject)
+	}
 }
 
 // openState opens the tables and makes the functions that work on them. It converts what an earlier version wrote, and then

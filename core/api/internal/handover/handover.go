@@ -126,8 +126,12 @@ func (h *Handover) take(number uint64) (m Message) {
 		delete(h.apart, number)
 		return m
 	}
-	at := h.taking.at(int(number - h.first))
-	m, *at = *at, Message{}
+	if number == h.first { // nearly always
+		m = h.pop()
+	} else {
+		at := h.taking.at(int(number - h.first))
+		m, *at = *at, Message{}
+	}
 	for h.taking.len() > 0 && h.taking.first().Units == 0 {
 		h.pop()
 	}

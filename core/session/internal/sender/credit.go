@@ -80,7 +80,7 @@ func (o *outstanding) leave(d *Destination) {
 	if o.last == d {
 		o.last = nil
 	}
-	d.Key = wire.Key{}
+	d.Key, d.waiters = wire.Key{}, nil
 	if len(o.spare) < maxSpare {
 		o.spare = append(o.spare, d)
 	}

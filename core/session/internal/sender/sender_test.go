@@ -103,6 +103,13 @@ func TestRoom(t *testing.T) {
 	if a := said(&s, 1, 20_000); !a.Opened || !s.MaySend() {
 		t.Error("more room does not let more be sent")
 	}
+	said(&s, 1, 1<<20)
+	for s.MaySend() {
+		s.Pack(nil)
+	}
+	if a := said(&s, 1, 2<<20); a.Opened {
+		t.Error("more room opens the way, and nothing waits for it")
+	}
 }
 
 // What is not acknowledged in time is given up, that which was sent apart from that which was not.
@@ -272,6 +279,76 @@ func TestAddresses(t *testing.T) {
 		own.note(message.URL(fmt.Sprintf("hyperty://a.example/%d", n)))
 		if len(own.told) > maxAnnounced {
 			t.Fatalf("%d own ones are remembered", len(own.told))
+		}
+	}
+}
+
+// The peer may have taken any of the messages that it has acknowledged, in whatever order its listeners took them.
+func TestTakenInAnyOrder(t *testing.T) {
+	for _, order := range [][]uint64{{1, 2, 3, 4, 5, 6, 7, 8}, {8, 7, 6, 5, 4, 3, 2, 1}, {4, 1, 8, 3, 6, 5, 7, 2}} {
+		s := New(Options{RingBytes: 1 << 20, FrameBytes: 1 << 10, InboxBytes: 1 << 20})
+		push(&s, "hyperty://b.example/y", len(order), 100, 1)
+		s.Restart()
+		for s.MaySend() {
+			s.Pack(nil)
+		}
+		said(&s, s.sent, 1<<20)
+		for i, n := range order {
+			record, _ := wire.AppendReport(nil, 7, message.CodeOK, []wire.Span{{A: n, B: n + 1}})
+			if r, ok := s.Reported(record, 7); !ok || len(r.Watched) != 1 || r.Freed != recordCost || s.Outstanding() != len(order)-i-1 {
+				t.Fatalf("%v: after number %d %d are outstanding, %+v", order, n, s.Outstanding(), r)
+			}
+			if r, _ := s.Reported(record, 7); len(r.Watched) != 0 || r.Freed != 0 {
+				t.Fatalf("%v: number %d is taken twice", order, n)
+			}
+		}
+	}
+}
+
+// Posters are held up by a destination that has not taken what it was sent, not by one that was sent nothing.
+func TestHeldUp(t *testing.T) {
+	s := New(Options{RingBytes: 1 << 20, InboxBytes: 1 << 20})
+	at := func(url message.URL) *Destination { return s.To(wire.Key{URL: url}) }
+	push(&s, "hyperty://b.example/slow", 3, 100, 1)
+	m := letter(1, 100)
+	m.To = "hyperty://b.example/slow"
+	slow := s.To(wire.KeyOf(&m))
+	s.Wait(slow, waits(1))
+	s.Wait(slow, waits(2))
+	s.Wait(at("hyperty://b.example/free"), waits(1))
+	var got []string
+	s.HeldUp(func(to message.URL, messages, bytes, posters int) {
+		got = append(got, fmt.Sprint(to, " ", messages, " ", bytes > 300, " ", posters))
+	})
+	if want := []string{"hyperty://b.example/slow 3 true 2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A destination that many have waited for keeps no room for them once nobody does: it is kept for the next one.
+func TestWaitersLeaveNoRoom(t *testing.T) {
+	const many = 1000
+	for name, end := range map[string]func(s *Sender, d *Destination){
+		"served": func(s *Sender, d *Destination) {
+			for range many {
+				_, place, _ := s.Next(0)
+				s.Serve(place)
+			}
+			s.Forget(d)
+		},
+		"given up": func(s *Sender, d *Destination) {
+			for i := range many {
+				s.StopWaiting(d, waits(i))
+			}
+		},
+	} {
+		s := New(Options{RingBytes: 1 << 20, InboxBytes: 1 << 20})
+		d := s.To(wire.Key{URL: "hyperty://b.example/a"})
+		for i := range many {
+			s.Wait(d, waits(i))
+		}
+		if end(&s, d); cap(d.waiters) > 0 || len(s.out.spare) != 1 {
+			t.Errorf("%s: room for %d, %d destinations are spare", name, cap(d.waiters), len(s.out.spare))
 		}
 	}
 }

@@ -44,8 +44,6 @@ func (s *Sender) Serve(place int) *Destination {
 	d.waiters[0] = nil
 	if d.waiters = d.waiters[1:]; len(d.waiters) > 0 {
 		s.out.ready = append(s.out.ready, d)
-	} else {
-		d.waiters = nil
 	}
 	s.out.waiting--
 	return d

@@ -212,6 +212,86 @@ func TestOutboxKeepsNoRoom(t *testing.T) {
 	}
 }
 
+// Where the whole room is taken, a stranger's packet finds room as anybody's does: at the cost of whoever has the most.
+func TestOutboxTakesStrangersWhereCorrespondentsFillIt(t *testing.T) {
+	var o Outbox
+	crammed(&o, "mallory", true, 10_000, 1_000_000)
+	if dropped := o.PutData([]byte("stranger"), false, sized(9_900), testRoom); len(dropped) != 1 || len(dropped[0].Data) != 10_000 {
+		t.Errorf("%d are dropped", len(dropped))
+	}
+	if o.strange.bytes != 9_900+packetSize {
+		t.Errorf("%d bytes of strangers wait", o.strange.bytes)
+	}
+}
+
+// The room can be filled to its last byte, by Data and by messages, and nothing is dropped for that.
+func TestOutboxCanBeFilled(t *testing.T) {
+	var o Outbox
+	const limit = 10 * (1000 + packetSize)
+	put := func(name string) (dropped []Packet, ok bool) {
+		if name == "messages" {
+			return o.PutMessage(sized(1000), false, limit)
+		}
+		return o.PutData([]byte(name), true, sized(1000), limit), true
+	}
+	for i := range 10 {
+		if dropped, ok := put([]string{"messages", "bob"}[i%2]); len(dropped) > 0 || !ok {
+			t.Fatalf("packet %d: %d are dropped, %v", i, len(dropped), ok)
+		}
+	}
+	if o.Waiting() != limit {
+		t.Errorf("%d bytes wait", o.Waiting())
+	}
+	if dropped, ok := put("messages"); len(dropped) != 1 || !ok {
+		t.Errorf("one more: %d are dropped, %v", len(dropped), ok)
+	}
+	for range 4 {
+		put("messages")
+	}
+	if dropped, ok := put("messages"); len(dropped) > 0 || ok {
+		t.Errorf("a message where there are only messages: %d are dropped, %v", len(dropped), ok)
+	}
+	var u Outbox
+	for range 10 / uninvitedPart { // what nobody asked for fills its part to the last byte as well
+		if _, ok := u.PutMessage(sized(1000), true, uninvitedPart*(10/uninvitedPart)*(1000+packetSize)); !ok {
+			t.Error("an uninvited message finds no room")
+		}
+	}
+}
+
+// Of the lines that have their turn next the longest one is found where it is not known which has the most, but for one, and no
+// further than is looked.
+func TestLongestOfTheNextLines(t *testing.T) {
+	var r rotation
+	lines := make([]line, 2*looked)
+	for i := range lines {
+		lines[i].bytes = 10
+		r.join(&lines[i])
+	}
+	if l := r.longest(nil); l != &lines[0] {
+		t.Error("of equal ones not the first")
+	}
+	lines[3].bytes, lines[looked-1].bytes, lines[looked].bytes = 20, 30, 40
+	if l := r.longest(nil); l != &lines[looked-1] {
+		t.Errorf("found one of %d bytes", l.bytes)
+	}
+	if l := r.longest(&lines[looked-1]); l != &lines[3] {
+		t.Errorf("found one of %d bytes, but for the longest", l.bytes)
+	}
+	r.grew(&lines[looked])
+	if l := r.longest(nil); l != &lines[looked] {
+		t.Errorf("found one of %d bytes where the longest is known", l.bytes)
+	}
+	var one rotation
+	if one.longest(nil) != nil {
+		t.Error("one is found where none is")
+	}
+	one.join(&line{bytes: 1})
+	if one.longest(one.front) != nil {
+		t.Error("the only one is found, but for itself")
+	}
+}
+
 func BenchmarkOutbox(b *testing.B) {
 	for _, senders := range []int{1, 100} {
 		b.Run(fmt.Sprint(senders), func(b *testing.B) {

@@ -88,3 +88,84 @@ func TestAllowanceOfAConnection(t *testing.T) {
 		}
 	})
 }
+
+// Large frames are bounded by their bytes, which may be overdrawn by one frame, and more payloads in one frame than a stranger may
+// send at once are never taken from one.
+func TestLargeFramesToStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		others := rate.NewLimiter(rate.Inf, 0)
+		var a allowance
+		large := payloads(t, 1, 100<<10)
+		if n := taken(&a, large, others); n != StrangeBytes/len(large)+1 {
+			t.Errorf("%d large frames before an answer", n)
+		}
+		for _, want := range []int{1, 0, 1} { // 64 KiB a second, of which the first pays for what was overdrawn
+			time.Sleep(time.Second)
+			if n := taken(&a, large, others); n != want {
+				t.Errorf("%d large frames a second later, want %d", n, want)
+			}
+		}
+		time.Sleep(time.Hour)
+		if n := taken(&a, large, others); n != StrangeBytes/len(large)+1 {
+			t.Errorf("%d large frames after an hour", n)
+		}
+		var b allowance
+		many := payloads(t, StrangeFrames+1, 20)
+		if taken(&b, many, others) > 0 {
+			t.Error("a frame of more payloads than a stranger may send")
+		}
+		if !b.take(payloads(t, StrangeFrames, 20), others) || b.take(payloads(t, 1, 20), others) {
+			t.Error("a frame of as many, and one more")
+		}
+		b.came.Store(1)
+		if !b.take(many, others) {
+			t.Error("a frame of more, after an answer")
+		}
+		b.came.Store(AnsweredFrames)
+		if b.take(payloads(t, AnsweredFrames+1, 1), others) || !b.take(payloads(t, AnsweredFrames, 1), others) {
+			t.Error("at most so many payloads in one frame, however many answers")
+		}
+	})
+}
+
+// What a connection may not send, since all that it may send to strangers is used up, it may send later: nothing is taken off for it.
+func TestNothingIsTakenForWhatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a allowance
+		none, frame := rate.NewLimiter(0, 0), payloads(t, 1, 20)
+		for range 1000 {
+			if a.take(frame, none) {
+				t.Fatal("taken")
+			}
+		}
+		if n := taken(&a, frame, rate.NewLimiter(rate.Inf, 0)); n != StrangeFrames {
+			t.Errorf("%d frames when there is room", n)
+		}
+	})
+}
+
+// After an answer the allowance grows with time as before it, up to what may be sent to one that answers.
+func TestAllowanceOfOneThatHasAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		others, frame := rate.NewLimiter(0, 0), payloads(t, 1, 20) // it takes nothing from what strangers share
+		var a allowance
+		a.came.Store(1)
+		taken(&a, frame, others)
+		time.Sleep(time.Second)
+		if n := taken(&a, frame, others); n != unansweredFrames {
+			t.Errorf("%d frames a second later", n)
+		}
+		time.Sleep(time.Hour)
+		if n := taken(&a, frame, others); n != AnsweredFrames {
+			t.Errorf("%d frames after an hour", n)
+		}
+		time.Sleep(time.Second / unansweredFrames / 2)
+		if a.take(frame, others) {
+			t.Error("one before its time")
+		}
+		time.Sleep(time.Second/unansweredFrames/2 + time.Millisecond)
+		if !a.take(frame, others) {
+			t.Error("none when it is time")
+		}
+	})
+}

@@ -1,9 +1,14 @@
 package rights
 
 import (
+	"context"
+	"errors"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -109,6 +114,59 @@ func TestNotJustGranted(t *testing.T) {
 	for _, u := range []message.URL{alice, bob + "/sm", node, mine, mine + "/part"} {
 		if r.JustGranted(t.Context(), asking{alice, false}, u) {
 			t.Errorf("%s is just granted", u)
+		}
+	}
+}
+
+// bucket is a KV bucket in which another node has written a row.
+type bucket struct {
+	jetstream.KeyValue
+	key     string
+	written func() // is called when it is read
+}
+
+type row struct{ jetstream.KeyValueEntry }
+
+func (row) Revision() uint64 { return 0 } // which every copy has
+
+func (b *bucket) Get(_ context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if key != b.key {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	if b.written == nil {
+		return nil, errors.New("out of reach")
+	}
+	b.written()
+	return row{}, nil
+}
+
+// An address that another node has just given to a runtime is the runtime's, and nobody else's, before this node's copy of the state
+// says so; nothing is asked about addresses that are given to nobody, or whose owner is known.
+func TestJustGranted(t *testing.T) {
+	const fresh message.URL = "hyperty://example.com/fresh"
+	for name, c := range map[string]struct {
+		who     message.URL
+		address message.URL
+		away    bool // the state cannot be reached
+		want    bool
+	}{
+		"its own":                 {alice, fresh, false, true},
+		"a part of its own":       {alice, fresh + "/part", false, true},
+		"another's":               {bob, fresh, false, false},
+		"nobody's":                {alice, nobody, false, false},
+		"one that was known":      {alice, mine, false, false},
+		"its runtime's":           {alice, alice + "/sm", false, false},
+		"the node's":              {alice, node, false, false},
+		"one that cannot be read": {alice, fresh, true, false},
+	} {
+		r, b := rights(), &bucket{key: state.AddressKey(fresh)}
+		r.State.Allocations = table.New(b, table.Options[state.Allocation]{Terms: (*state.Allocation).Terms})
+		r.State.Allocations.Set(state.AddressKey(mine), &state.Allocation{Runtime: alice, Address: mine}, 100, 1)
+		if !c.away {
+			b.written = func() { r.State.Allocations.Set(b.key, &state.Allocation{Runtime: alice, Address: fresh}, 100, 1) }
+		}
+		if got := r.JustGranted(t.Context(), asking{c.who, false}, c.address); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
