@@ -38,7 +38,8 @@
 //     Registry notes which addresses have used a connection; the first use of an address since the connection is live is
 //     traced.
 //  4. Unknown: a read at the Domain Registry of the address's domain, one for any number of waiting messages. No entry,
-//     or none that is believed: 404. Only disconnected entries: 408. No answer of the Domain Registry: 504. Refusals
+//     or none that is believed: 404. Only disconnected entries: 408, or 404 where their address was given up or is this
+//     runtime's. No answer of the Domain Registry: 504. Refusals
 //     are remembered for a second. Components of an unknown runtime are not looked up: they go as in 5.
 //  5. No live connection: the Message Node stub of the remote runtime's domain, deployed if need be. No message waits
 //     for a P2P set-up; where policy allows one it is started in the background. While it goes on, or when it has

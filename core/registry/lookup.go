@@ -123,6 +123,10 @@ func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.En
 		return r.believe(ctx, key, c.Entry)
 	case c.Strange != nil:
 		return nil, r.refuse(message.CodeForbidden, "%v", c.Strange)
+	case c.Disconnected && c.Owner == r.opts.Runtime: // as while the entry is live still: it is no other runtime that is away
+		return nil, &disconnectedError{r.refuse(message.CodeNotFound, "%s is this runtime's, but no application has it now", key), c.Owner}
+	case c.Released:
+		return nil, &disconnectedError{r.refuse(message.CodeNotFound, "nobody has %s any more", key), c.Owner}
 	case c.Disconnected:
 		return nil, &disconnectedError{r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key), c.Owner}
 	case c.Fault != nil:
@@ -162,6 +166,11 @@ func disconnectedOwner(err error) message.URL {
 		return gone.owner
 	}
 	return ""
+}
+
+// isUnknown tells whether a Domain Registry has no entry of an address: not even one that says whose it was.
+func isUnknown(err error) bool {
+	return isCode(err, message.CodeNotFound) && disconnectedOwner(err) == ""
 }
 
 // Where returns the runtime that an address belongs to, as far as the Registry knows or the address's Domain Registry says.

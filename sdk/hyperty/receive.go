@@ -126,11 +126,12 @@ func (h *Hyperty) wait(ctx context.Context, m Received) error {
 	h.mu.Lock()
 	listening, deaf := h.listening, h.deaf
 	(*locked)(h).keep(m) // before anybody can have received it
+	h.given.offered = m.number
 	h.mu.Unlock()
-	kept := true
+	received, over := false, false
 	defer func() {
-		if kept {
-			h.unkeep(m)
+		if !over {
+			h.offered(m, received)
 		}
 	}()
 	var late <-chan time.Time
@@ -146,14 +147,15 @@ func (h *Hyperty) wait(ctx context.Context, m Received) error {
 	for {
 		select {
 		case h.incoming <- m:
-			kept = false
+			received = true
 			return nil
 		case <-handling:
 			h.mu.Lock()
 			handler := h.handler
 			h.mu.Unlock()
 			if handler != nil {
-				h.unkeep(m)
+				over = true // the handler may defer it, which keeps it anew
+				h.offered(m, false)
 				h.handle(ctx, handler, m)
 				return nil
 			}
@@ -174,11 +176,14 @@ func (h *Hyperty) wait(ctx context.Context, m Received) error {
 	}
 }
 
-// unkeep is told that the application has not received a message.
-func (h *Hyperty) unkeep(m Received) {
+// offered is told that a message does not wait any more for somebody who receives it, and whether the application has received it.
+func (h *Hyperty) offered(m Received, received bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.given.open, m.number)
+	h.given.offered = 0
+	if !received {
+		delete(h.given.open, m.number)
+	}
 }
 
 // unheard answers a message that nobody takes.

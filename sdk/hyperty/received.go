@@ -26,6 +26,7 @@ type Received struct {
 type given struct {
 	open     map[uint64]Received // messages that came out of Receive, or were deferred, by number
 	received []uint64            // those of Receive that the next Receive ends
+	offered  uint64              // the number of the one in open that waits to be received, which take settles itself if it is not; 0: none
 }
 
 // turn is whose turn it is.
@@ -161,6 +162,10 @@ func (h *Hyperty) forsake() {
 	h.mu.Lock()
 	open := h.given.open
 	h.given.open = nil
+	if waits, is := open[h.given.offered]; is { // the application does not have it
+		delete(open, waits.number)
+		(*locked)(h).keep(waits)
+	}
 	h.mu.Unlock()
 	for _, r := range open {
 		r.receipt.Failed(r.Message, &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: h.url,

@@ -17,8 +17,9 @@ type subscribeBody struct {
 
 // Observe subscribes to an object (specification, "Subscribe") and returns when its current value is there. A
 // component observes an object once. The error is a *message.ResponseError: 403 where the reporter does not allow it,
-// 404 where there is no such object, 408 where nobody answered, or where it has been deleted just now. A private object is not in the Domain Registry: to a runtime that
-// none of whose components was invited there is no such object, unless the object is reported there.
+// 404 where there is no such object, 408 where nobody answered, where its runtime is away, or for a moment while it is being deleted. A
+// private object is not in the Domain Registry: to a runtime that none of whose components was invited there is no such object, unless
+// the object is reported there.
 func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, error) {
 	url, err := message.ParseURL(string(url))
 	if err != nil {

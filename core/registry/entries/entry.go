@@ -25,6 +25,7 @@ const (
 type Entry struct {
 	Runtime     message.URL
 	Status      string    // set by the node
+	Released    bool      // set by the node: the address was given up
 	Started     time.Time // when it was registered; set by the node, zero: not
 	Modified    time.Time // when its status has changed, or it was kept alive; set by the node, zero: not
 	P2PHandlers []directory.Handler
@@ -69,6 +70,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 		HypertyID    string              `json:"hypertyID"`
 		Runtime      string              `json:"runtime"`
 		Status       string              `json:"status"`
+		Released     bool                `json:"released"`
 		Started      string              `json:"startingTime"`
 		Modified     string              `json:"lastModified"`
 		P2PHandler   string              `json:"p2pHandler"`
@@ -86,7 +88,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	if err != nil || runtime.Runtime() == "" || wire.URL != "" && message.URL(wire.URL).Canonical() != key {
 		return Entry{}, false
 	}
-	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status, Started: moment(wire.Started), Modified: moment(wire.Modified)}
+	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status, Released: wire.Released, Started: moment(wire.Started), Modified: moment(wire.Modified)}
 	if wire.Proof != nil {
 		return parseSigned(key, raw, e)
 	}
@@ -99,8 +101,8 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	return e, true
 }
 
-// parseSigned reads an entry that has a proof: of its fields only those count that the proof signs, and the status. An
-// unreadable entry gets an empty proof, which signs nothing.
+// parseSigned reads an entry that has a proof: of its fields only those count that the proof signs, and what the node
+// says of the status. An unreadable entry gets an empty proof, which signs nothing.
 func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	signed, p, err := proof.ParseEntry(raw)
 	if err != nil || p == nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,8 +45,12 @@ func TestGoneEntriesDoNotCount(t *testing.T) {
 		t.Errorf("%d entries are remembered that are gone, 4 may be live", gone)
 	}
 	for u, want := range map[message.URL]int{name: 408, last: 408} {
-		if code, text := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u)); code != want {
+		code, text := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
+		if code != want {
 			t.Errorf("%s: %d %s", u, code, text)
+		}
+		if released := strings.Contains(string(text), `"released":true`); released != (u == last) { // bob keeps his name
+			t.Errorf("%s is given up: %v", u, released)
 		}
 	}
 	// Those that are live are counted, also those that come back.

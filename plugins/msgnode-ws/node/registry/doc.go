@@ -14,7 +14,8 @@
 //   - Whoever asks for an address that its runtime keeps (it is allocated to the runtime: a name, or an address of a runtime that
 //     has crashed) is told that it is away (408), not that there is none (404). That is for [limits.Times].Retention.
 //   - A message that comes from an address which has just been given up is checked by its receiver, who asks whose the address was.
-//     That is for [state.LateTime].
+//     That is for [state.LateTime]. The answer says that the address is nobody's any more ("released"), which to whoever asks where
+//     it is means that there is none (404).
 //
 // Nothing else needs it. No runtime can bring the entry of another one back: it may register only what is allocated to it. A reader
 // ignores an entry that was signed before another one which it has seen, and every one that was signed more than a day ago

@@ -36,11 +36,14 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 		if !d.state.Valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
-		code := message.CodeOK
+		code, entry := message.CodeOK, r.Entry(now)
 		if r.StatusAt(now) == state.Disconnected {
 			code = message.CodeTimeout
+			if !d.state.Keeps(r) {
+				entry["released"] = true
+			}
 		}
-		return m.Respond(code, r.Entry(now)), nil
+		return m.Respond(code, entry), nil
 	}
 	term := resourceTerm(body.Resource)
 	if term == "" && body.Criteria.Scheme != "" {

@@ -72,14 +72,14 @@ const LateTime = 5 * time.Minute
 // Needed tells whether a disconnected entry is still needed. That of an address which its runtime keeps says that it is away, and that
 // is no "not found": it is needed for the retention time. Runtimes of the JSON dialects keep addresses without an allocation.
 func (s *State) Needed(r *Registration, now time.Time, retention time.Duration) bool {
-	if !s.keeps(r) {
+	if !s.Keeps(r) {
 		retention = min(retention, LateTime)
 	}
 	return now.Sub(r.Modified) <= retention
 }
 
-// keeps tells whether the address of an entry is still its owner's.
-func (s *State) keeps(r *Registration) bool {
+// Keeps tells whether the address of an entry is still its owner's.
+func (s *State) Keeps(r *Registration) bool {
 	return r.URL.IsRuntime() || !proof.KeyDerived(r.Owner) || s.Owner(r.URL) == r.Owner
 }
 
@@ -98,7 +98,7 @@ func (s *State) LeastNeeded(runtime message.URL, limit int) []string {
 	}
 	var list []entry
 	for key, r := range s.Registrations.Find(GoneTerm(runtime)) {
-		list = append(list, entry{key, s.keeps(r), r.Modified})
+		list = append(list, entry{key, s.Keeps(r), r.Modified})
 	}
 	slices.SortFunc(list, func(a, b entry) int {
 		if a.keeps != b.keeps {
