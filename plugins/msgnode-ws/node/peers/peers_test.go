@@ -295,6 +295,21 @@ func TestUnseenAnswersAreBounded(t *testing.T) {
 	}
 }
 
+// Of what comes at once no more is looked at than counts.
+func TestNoMoreIsReadThanCounts(t *testing.T) {
+	const friend message.URL = "hyperty-runtime://example.com/friend"
+	c := New()
+	p, _ := c.Add(string(friend), func(uint64) Peer { return Peer{URL: friend} })
+	var packet []byte
+	for range 1000 {
+		packet = append(packet, data(friend, 1)...)
+	}
+	c.Brought(packet)
+	if n := p.allowance.came.Load(); n != AnsweredFrames/AnswerFrames {
+		t.Errorf("%d of 1000 frames are counted", n)
+	}
+}
+
 // A connection is told once a second that its Data is dropped.
 func TestTell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
