@@ -92,7 +92,7 @@ func TestAHandlerThatComesLater(t *testing.T) {
 			t.Errorf("without a handler: %v", count)
 		}
 		newLedger(receiver).reach(t, len(list))
-		if count := settled(t, list, 0); count[hyperty.Delivered] != len(list) {
+		if count := settled(t, list, nil); count[hyperty.Delivered] != len(list) {
 			t.Errorf("with a handler: %v", count)
 		}
 	})

@@ -68,7 +68,7 @@ func (u *unaware) flows(count int) {
 // finish checks that each message is delivered, once and in order, and that the observer has seen each change and nothing else.
 func (u *unaware) finish() {
 	u.t.Helper()
-	if count := settled(u.t, u.list, 0); count[hyperty.Delivered] != len(u.list) {
+	if count := settled(u.t, u.list, nil); count[hyperty.Delivered] != len(u.list) {
 		u.t.Errorf("of %d messages: %v", len(u.list), count)
 	}
 	u.got.reach(u.t, len(u.list))
@@ -151,7 +151,7 @@ func TestTheNodeStaysAway(t *testing.T) {
 	mutual(t, a, b)
 	node.kill()
 	direct, relayed := tracks(t, alice, bob.URL(), 10), tracks(t, alice, carol.URL(), 10)
-	if count := settled(t, direct, 0); count[hyperty.Delivered] != len(direct) {
+	if count := settled(t, direct, nil); count[hyperty.Delivered] != len(direct) {
 		t.Errorf("over the direct path: %v", count)
 	}
 	for _, d := range relayed {
