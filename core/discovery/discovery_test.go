@@ -248,7 +248,7 @@ func TestWhoHasLeftCostsNothing(t *testing.T) {
 		}
 		// An application that asks no more, without a word.
 		w.watches(alice, "", bob)
-		reads := w.reads
+		reads := w.readings()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if len(w.followed)+w.watching.Len() != 0 || w.watched.Load() != 0 || len(w.subscribed) != 0 {
@@ -256,7 +256,7 @@ func TestWhoHasLeftCostsNothing(t *testing.T) {
 		}
 		w.Moved(bob)
 		time.Sleep(time.Hour)
-		if w.reads != reads {
+		if w.readings() != reads {
 			t.Error("an address is read that nobody watches")
 		}
 	})
