@@ -156,8 +156,13 @@ func TestBroadcastWaitsForAPlace(t *testing.T) {
 		}()
 		synctest.Wait()
 		alice.untrack()
-		if err := <-done; err != nil || alice.tracked.used != MaxTracked-1 {
-			t.Errorf("%v, %d", err, alice.tracked.used)
+		err := <-done
+		synctest.Wait()
+		alice.mu.Lock()
+		used := alice.tracked.used
+		alice.mu.Unlock()
+		if err != nil || used != MaxTracked-1 {
+			t.Errorf("%v, %d", err, used)
 		}
 	})
 }
