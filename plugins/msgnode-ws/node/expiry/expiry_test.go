@@ -295,10 +295,15 @@ func TestRun(t *testing.T) {
 	wg.Go(func() { w.Run(ctx) })
 	<-nats.tries
 	<-nats.tries // the first one has failed
-	for w.status(old) != state.Disconnected && t.Context().Err() == nil {
+	told := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.announced)
+	}
+	for told() == 0 && t.Context().Err() == nil {
 		<-time.After(time.Millisecond)
 	}
 	cancel()
 	wg.Wait()
-	w.must(1, nil)
+	w.must(1, map[message.URL]string{old: state.Disconnected})
 }
