@@ -48,6 +48,7 @@ func TestDeadPeersAreQuiet(t *testing.T) {
 // Ten runtimes are killed, with a direct path or on the relay, for so long that their sessions end.
 func TestLongDeadPeersAreQuiet(t *testing.T) {
 	longtest.Skip(t)
+	t.Parallel()
 	for _, transport := range []string{"", oneTransport(t)} {
 		t.Run("over "+transport, func(t *testing.T) {
 			t.Parallel()
