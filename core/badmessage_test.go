@@ -81,6 +81,7 @@ func refusesBadMessages(t *testing.T, alice, bob *hyperty.Hyperty) {
 		"a bad address":       {Type: message.Update, To: "bob"},
 		"a wrong scheme":      {Type: message.Update, To: "http:bob"},
 		"a body that is none": {Type: message.Update, To: bob.URL(), Body: json.RawMessage(`[1,2]`)},
+		"a body of nonsense":  {Type: message.Update, To: bob.URL(), Body: json.RawMessage(`{nonsense}`)},
 		"a forged from":       {Type: message.Update, From: bob.URL(), To: bob.URL()},
 	} {
 		if err := alice.Post(t.Context(), m); err == nil && what != "a forged from" {

@@ -47,8 +47,8 @@ type Config struct {
 	// TraceBodies adds the beginnings of messages' bodies to the events of Trace. Bodies are secrets of the applications.
 	TraceBodies bool
 
-	// SessionIdle is the time without messages after which the state of the session with a remote runtime is dropped, unless
-	// messages are under way. 0: core/session.DefaultIdleTimeout; negative: never.
+	// SessionIdle is after how long without messages the state that is kept of a remote runtime is dropped, unless messages are
+	// under way or there is a direct path. 0: core/session.DefaultIdleTimeout; negative: never.
 	SessionIdle time.Duration
 
 	waits waits
@@ -78,4 +78,7 @@ const (
 
 	// How long Close waits for remote runtimes to acknowledge what was sent to them.
 	settleTime = 2 * time.Second
+
+	// How long Close waits for applications to hear what became of their messages.
+	hearTime = time.Second
 )

@@ -18,6 +18,7 @@
 //	core/identity    the runtime's key, the URL derived from it, the trust policy
 //	core/safefile    the data folder: files that are whole or not there, and that nobody else can change
 //	core/syncmanager the sync manager of Reporter–Observer data objects
+//	core/discovery   finds hyperties for applications, tells them who is there and how others are reached
 //	core/admission   limits for the work and memory that others cause: how much at once, and how fast
 //	core/api         the local application API on a Unix socket
 //	core/admin       what the operator asks: status, path, reload, profile
@@ -121,12 +122,13 @@
 //
 // Where the listener is behind, the message waits in the session, and a goroutine for its destination delivers it later. So
 // messages to other destinations wait for it neither here nor in the plug-in. Where nobody listens to the address,
-// MessageBus.TryAccept answers the message with 404.
+// MessageBus.TryAccept refuses the message with 404.
 //
 // The outcome comes back. The listener settles the message's receipt when it has taken the message. Then the remote session
 // tells the session here, which has kept a record of the message until then. The records count against the
 // destination's credit; where the remote runtime restarts, the messages that still have a record are in doubt. An application
-// that tracks the message is told the outcome, and a message that is refused is answered. See core/delivery.
+// that tracks the message is told the outcome. Of a message that nobody takes the remote session says why, and the runtime here
+// answers its sender. See core/delivery.
 //
 // An application in another process has the same API, and two goroutines and a socket more. The application's goroutine
 // queues a message:

@@ -102,7 +102,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	must(err)
 	policy, err := identity.Trust{}.Policy(tb.TempDir())
 	must(err)
-	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, policy: policy,
+	rt := &Runtime{config: Config{Domain: "example.com"}, logging: logging{log: hclog.NewNullLogger()}, identity: who, policy: policy,
 		key: session.Key{Private: private, Certificate: certificate}, background: work.NewGroup()}
 	h := &house{Runtime: rt, tb: tb, handler: who.URL().Join("p2phandler", "alpha"), frames: make(chan frame, 64), free: make(chan []byte, 64),
 		changed: make(chan struct{}, 1)}
@@ -110,7 +110,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 		h.free <- nil
 	}
 	rt.wire(networks.Allowed{}, func(s *session.Options, r *registry.Options) {
-		s.Send, s.TrySend, s.Announced, s.Ended, s.Events = h.send, nil, nil, nil, rt.tracker.Session
+		s.Send, s.TrySend, s.Claims.Announced, s.Claims.Ended, s.Events = h.send, nil, nil, nil, rt.tracker.Session
 		r.Deployer, r.Handlers, r.Policy = nil, []registry.Handler{{Name: "alpha", URL: h.handler}}, registry.Never
 		r.P2P.HandlerGrace, r.PathChanged = time.Hour, h.pathChanged
 		r.Sandbox, r.Trust.SignEntry, r.Nodes.Came = nil, nil, nil

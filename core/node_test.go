@@ -141,6 +141,9 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	}
 	dir := shortDir(t)
 	r := startListener(t, n, dir, "bob")
+	if told := next(t, notices); !strings.Contains(told, "live") {
+		t.Errorf("registered for the first time: told %s", told)
+	}
 	if code := status(); code != 200 {
 		t.Fatalf("registered: %d", code)
 	}
@@ -217,8 +220,11 @@ func TestNodeThatLostItsState(t *testing.T) {
 	if err := bob.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if told := next(t, notices); !strings.Contains(told, "disconnected") {
-		t.Errorf("told %s", told)
+	// The node that knew nothing reports the registration as a first one, and then its end.
+	for _, status := range []string{"live", "disconnected"} {
+		if told := next(t, notices); !strings.Contains(told, status) {
+			t.Errorf("told %s, want %s", told, status)
+		}
 	}
 	if _, err := b.Register(t.Context(), hyperty.Registration{Name: "bob"}); err == nil {
 		t.Error("the name was free for another runtime")

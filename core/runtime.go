@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/deployer"
+	"github.com/protofly/protofly/core/discovery"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/plainpeers"
@@ -23,6 +24,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/folderlock"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -35,11 +37,17 @@ var (
 	_ hyperty.Runtime = (*Runtime)(nil)
 )
 
+// logging is the runtime's log.
+type logging struct {
+	log   hclog.Logger
+	peers logs.Peers // limits the lines about remote runtimes
+}
+
 // Runtime is a running runtime. It is made by [Start] and must be closed.
 type Runtime struct {
 	config Config
-	log    hclog.Logger
-	trace  trace.Hub
+	logging
+	trace trace.Hub
 
 	lock      *folderlock.Lock
 	identity  *identity.Identity
@@ -59,13 +67,19 @@ type Runtime struct {
 	registry   *registry.Registry
 	framesIn   doors.FramesIn
 	plain      *plainpeers.Peers
+	discovery  *discovery.Discovery
 	apps       *apps.Apps
 	sync       *syncmanager.Manager
 	admin      admin.Admin
 	api        *api.Server
 
-	closeOnce sync.Once
-	closeErr  error
+	closing closing
+}
+
+// closing is a runtime's end, once.
+type closing struct {
+	once sync.Once
+	err  error
 }
 
 // URL is this runtime's URL.

@@ -173,7 +173,8 @@ func TestOutcomes(t *testing.T) {
 	here.Handle(func(context.Context, hyperty.Received) {})
 	bob, idle := b.register("bob"), b.application("idle")
 	bob.Handle(func(context.Context, hyperty.Received) {})
-	idle.Handle(func(ctx context.Context, _ hyperty.Received) { <-ctx.Done() }) // it never returns, but its process has taken the message
+	release := make(chan struct{})
+	idle.Handle(func(context.Context, hyperty.Received) { <-release }) // its process has what comes, and no handler has returned
 	track := func(from *hyperty.Hyperty, to message.URL) *hyperty.Delivery {
 		t.Helper()
 		d, err := from.SendTracked(t.Context(), to, message.Update, "x")
@@ -182,8 +183,10 @@ func TestOutcomes(t *testing.T) {
 		}
 		return d
 	}
+	var held []*hyperty.Delivery
 	for i, from := range senders {
-		for _, to := range []message.URL{here.URL(), bob.URL(), idle.URL(), from.URL()} {
+		held = append(held, track(from, idle.URL()))
+		for _, to := range []message.URL{here.URL(), bob.URL(), from.URL()} {
 			if to == from.URL() {
 				from.Handle(func(context.Context, hyperty.Received) {})
 			}
@@ -206,7 +209,19 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 
-	// An application that does not take what waits for it, and then ends.
+	for i, d := range held {
+		if o := d.Outcome(); o.State != hyperty.Queued {
+			t.Errorf("sender %d to an application whose handler has not returned: %v", i, o)
+		}
+	}
+	close(release)
+	for i, d := range held {
+		if o, err := await(d); err != nil || o.State != hyperty.Delivered {
+			t.Errorf("sender %d to an application whose handler has returned: %v, %v", i, o, err)
+		}
+	}
+
+	// An application that does not take what waits for it, and goes.
 	stuck := b.register("stuck")
 	started := make(chan struct{})
 	stuck.Handle(func(ctx context.Context, _ hyperty.Received) { close(started); <-ctx.Done() })

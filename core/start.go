@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -33,13 +35,14 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.NodeStub == "" {
 		c.NodeStub = DefaultNodeStub
 	}
+	c.Domain = strings.ToLower(c.Domain) // as all addresses are
 	if c.Networks == nil {
 		c.Networks = []string{networks.Public}
 	}
 	if len(c.P2P.Prefer) == 0 {
 		c.P2P.Prefer = c.P2P.Use
 	}
-	rt := &Runtime{config: c, log: c.Log, background: work.NewGroup()}
+	rt := &Runtime{config: c, logging: logging{log: c.Log}, background: work.NewGroup()}
 	rt.admin.About = admin.About{Domain: c.Domain, Version: c.Version, Started: time.Now(), NodeStub: c.NodeStub}
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)
@@ -73,6 +76,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 	}
 	rt.wire(allowed, nil)
 	rt.registry.Start()
+	rt.discovery.Start()
 	var deployments []registry.Deployment
 	for _, h := range rt.handlers() {
 		deployments = append(deployments, registry.Deployment{URL: h.URL, Role: sdk.RoleHandler, Plugin: h.Name})
@@ -81,6 +85,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 		return err
 	}
 	rt.background.Go(rt.joinNode)
+	rt.sync.Restore()
 	if c.Socket != "" {
 		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Plugin: rt.host.Owns, Log: rt.log.Named("api")})
 	}
@@ -99,6 +104,9 @@ func (rt *Runtime) joinNode(ctx context.Context) {
 // open locks the data folder, reads the key and the pinned names in it, and checks that the plug-ins are installed.
 func (rt *Runtime) open() (err error) {
 	c := rt.config
+	if c.DataDir == "" { // else it would be whatever folder the process is in
+		return errors.New("data folder: none is set: DataDir is where the runtime's key is")
+	}
 	if rt.lock, err = safefile.Take(c.DataDir, rt.log); err != nil {
 		return err
 	}
@@ -127,8 +135,22 @@ func (rt *Runtime) open() (err error) {
 // file or goroutine is left. Until ctx ends the components may end in good order; within a second after that they are ended
 // in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
-	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
-	return rt.closeErr
+	rt.closing.once.Do(func() { rt.closing.err = rt.close(ctx) })
+	return rt.closing.err
+}
+
+// drain hands back what waits for applications, so that the sessions still tell its senders, and unregisters their hyperties.
+func (rt *Runtime) drain(ctx context.Context) {
+	var wg sync.WaitGroup
+	if rt.api != nil {
+		wg.Go(func() { rt.api.Drain(ctx) })
+	}
+	if rt.apps != nil {
+		handlers, done := context.WithTimeout(ctx, settleTime)
+		defer done()
+		rt.apps.Drain(handlers)
+	}
+	wg.Wait()
 }
 
 func (rt *Runtime) close(ctx context.Context) error {
@@ -138,16 +160,20 @@ func (rt *Runtime) close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("end %s: %w", what, err))
 		}
 	}
-	if rt.api != nil {
-		note("the application API", rt.api.Close(ctx))
-	}
-	if rt.registry != nil { // at the same time: both wait for remote runtimes, which may have gone
+	rt.drain(ctx)
+	if rt.registry != nil { // both wait for remote runtimes, which may be gone: side by side
 		left := make(chan error, 1)
 		go func() { left <- rt.registry.Close(ctx) }()
 		settle, done := context.WithTimeout(ctx, settleTime)
 		note("sessions", rt.sessions.Close(settle))
 		done()
 		note("the registry", <-left)
+	}
+	if rt.api != nil { // its applications hear first what became of their messages
+		hear, done := context.WithTimeout(ctx, hearTime)
+		_ = rt.refusals.Wait(hear)
+		done()
+		note("the application API", rt.api.Close(ctx))
 	}
 	rt.background.End()
 	if rt.sync != nil {

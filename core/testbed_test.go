@@ -42,6 +42,15 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	if socket := os.Getenv(deafVariable); socket != "" {
+		beDeaf(socket)
+	}
+	if socket := os.Getenv(reportAt); socket != "" {
+		os.Exit(reportObject(socket))
+	}
+	if words := strings.Fields(os.Getenv(applicationVariable)); len(words) == 4 {
+		beApplication(words)
+	}
 	longtest.Parallel(8)
 	code := m.Run()
 	if built.dir != "" {

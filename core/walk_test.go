@@ -339,4 +339,5 @@ func (a attached) Post(context.Context, message.Message) error { return nil }
 func (a attached) PostTracked(context.Context, message.Message, func(hyperty.Outcome)) error {
 	return nil
 }
-func (a attached) Close(context.Context) error { return nil }
+func (a attached) Close(context.Context) error   { return nil }
+func (a attached) Release(context.Context) error { return nil }

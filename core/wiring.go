@@ -8,6 +8,7 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/deployer"
+	"github.com/protofly/protofly/core/discovery"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/events"
 	"github.com/protofly/protofly/core/plainpeers"
@@ -30,7 +31,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.wireBus()
 	rt.wireStubs(allowed)
 	entrance := &doors.Entrance{Bus: rt.bus, Handler: rt.isHandler, Log: rt.log}
-	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Trace: &rt.trace}
+	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Peers: &rt.peers, Trace: &rt.trace}
 	paths := &doors.Paths{Stubs: rt.deployer}
 
 	so, ro := rt.sessionOptions(entrance, paths, happened.Event), rt.registryOptions(paths)
@@ -40,6 +41,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.sessions = session.New(so)
 	ro.Nodes.InUse, ro.Nodes.Back, ro.Own.GivenUp = rt.sessions.Uses, rt.sessions.Returned, rt.sessions.Ended
 	rt.registry = registry.New(ro)
+	rt.wireDiscovery(happened)
 
 	rt.framesIn = doors.FramesIn{Self: rt.URL(), Table: rt.doors, Sessions: rt.sessions, Log: rt.log, Trace: &rt.trace}
 	rt.wireExit()
@@ -83,6 +85,8 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 		Plain:    func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
 		NodeLive: func(domain string) { rt.apps.NodeLive(domain) },
 		Gone:     rt.gone,
+		Away:     rt.away,
+		Peers:    &rt.peers,
 		Log:      rt.log,
 	})
 }
@@ -93,15 +97,15 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 	return session.Options{
 		Self: rt.URL(), Key: rt.key, Trust: rt.policy.Runtime,
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
-		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
+		Silence: session.Silence{Keeps: func(remote message.URL) bool { return rt.sync.Relies(remote) }},
+		Send:    frames.Send, TrySend: frames.TrySend, Route: paths.To,
 		Acceptor: in,
-		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
+		Claims: session.Claims{Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
-		},
-		Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
+		}, Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Ended(ctx, remote, list)
-		},
-		Refuse: rt.refusals.Add, Events: happened,
+		}},
+		Refuse: rt.refusals.Add, Rejections: true, Events: happened,
 		Log: rt.log.Named("session"), Trace: &rt.trace,
 	}
 }
@@ -117,11 +121,11 @@ func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 	return registry.Options{
 		Runtime: rt.URL(), Domain: c.Domain, Bus: rt.bus, Deployer: rt.deployer, Handlers: rt.handlers(), Policy: registry.Policy(c.P2P.Policy),
 		P2P:     registry.P2POptions{Prefer: c.P2P.Prefer, Connects: proof.KeyDerived},
-		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry},
-		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named},
+		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry, MayFind: rt.policy.MayFind},
+		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named, State: func(domain string, live bool) { rt.discovery.Node(domain, live) }},
 		Changes: registry.ChangesOptions{Off: c.P2P.NoChanges},
-		Sandbox: rt.host.Post, PathChanged: paths.Changed,
-		Log: rt.log.Named("registry"), Trace: &rt.trace,
+		Sandbox: rt.host.Post, PathChanged: paths.Changed, Moved: func(u message.URL) { rt.discovery.Moved(u) },
+		Log: rt.log.Named("registry"), Peers: &rt.peers, Trace: &rt.trace,
 	}
 }
 
@@ -140,6 +144,44 @@ func (rt *Runtime) isHandler(u message.URL) bool { return rt.deployer.Has(u, sdk
 // gone is called when a hyperty, or a stub, of this runtime has ended.
 func (rt *Runtime) gone(component message.URL) { rt.sync.ComponentGone(component) }
 
+// left is told that an application has ended a hyperty.
+func (rt *Runtime) left(hyperty message.URL) {
+	rt.discovery.Left(hyperty)
+	rt.gone(hyperty)
+}
+
+// lost is told that a hyperty has gone because its application's process or connection has ended.
+func (rt *Runtime) lost(hyperty message.URL) {
+	rt.discovery.Left(hyperty)
+	rt.sync.ComponentLost(hyperty)
+}
+
+// away is told by a Message Node, behind a stub, that a remote runtime is not connected to it.
+func (rt *Runtime) away(remote, stub message.URL) {
+	rt.sessions.Away(remote, stub)
+	rt.discovery.Away(remote)
+}
+
+// wireDiscovery makes the component that finds and watches for applications. Nothing is registered before it is there.
+func (rt *Runtime) wireDiscovery(happened *events.Sessions) {
+	rt.discovery = discovery.New(discovery.Options{
+		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: rt.bus, Registry: rt.registry, Registrations: registrations{rt},
+		Heard: rt.sessions.Heard, Go: rt.background.Go, Log: rt.log.Named("discovery"),
+	})
+	happened.Watcher = rt.discovery
+}
+
+// registrations are those that the applications' component follows, which is made later.
+type registrations struct{ rt *Runtime }
+
+func (r registrations) Follow(who message.URL, addresses []message.URL, listen func(at message.URL) (stop func())) error {
+	return r.rt.apps.Follow(who, addresses, listen)
+}
+
+func (r registrations) Unfollow(who message.URL, addresses []message.URL) {
+	r.rt.apps.Unfollow(who, addresses)
+}
+
 // wireExit connects the MessageBus with the ways out of this runtime.
 func (rt *Runtime) wireExit() {
 	rt.plain = plainpeers.New(plainpeers.Options{
@@ -155,10 +197,19 @@ func (rt *Runtime) wireExit() {
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
 		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,
-		Gone: rt.gone, Go: rt.background.Go, Log: rt.log,
+		Gone: rt.left, Lost: rt.lost, Go: rt.background.Go, Log: rt.log,
 	})
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
 		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
+		Folder: keptObjects(rt.config.DataDir),
 	})
+}
+
+// keptObjects is the folder of the data objects that outlive the runtime; "" where it has no data folder: then none do.
+func keptObjects(data string) string {
+	if data == "" {
+		return ""
+	}
+	return filepath.Join(data, "objects")
 }

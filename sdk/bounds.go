@@ -16,6 +16,7 @@ package sdk
 //	syncher    Syncher.observers      reporters'          16,384 objects; Observe is refused with 429. Until they end or are closed
 //	syncher    Syncher.reporters      the application's   what the runtime allows, 16,384; until they are deleted
 //	syncher    Reporter.invited       observers'          4,096 of an object; Invite fails. As long as the object
+//	syncher    Reporter.observers     observers'          what the runtime allows: 1,024 of a runtime, 4,096 runtimes. Until they leave
 //	object     Document               reporters'          512 KiB of text, 64 levels; the change is refused
 //	hyperty    attached.usedBy        receivers'          what is on the way, a window of 1,024 units, and 64 more; the rest is forgotten
 //	hyperty    attached.waiting       the application's   as minibus' Requests

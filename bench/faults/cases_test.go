@@ -64,6 +64,9 @@ func tryAll(t *testing.T, n amounts) {
 	}
 	var planned []trial
 	for _, f := range faults() {
+		if f.name == "soak" || f.name == "registrations" {
+			continue // they take minutes; .ci/run soak and TestLongRegistrations run them
+		}
 		if _, ok := brief[f.name]; !ok && strings.HasPrefix(f.name, "hostile/") {
 			continue
 		}

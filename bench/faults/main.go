@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"slices"
@@ -25,6 +26,8 @@ type options struct {
 	rate      int // 0: each case's own
 	json      bool
 	unhurried bool
+	duration  time.Duration
+	seed      uint64
 }
 
 func main() {
@@ -36,6 +39,8 @@ func main() {
 	flag.IntVar(&o.rate, "rate", 0, "messages a second, both ways together (default: the case's own)")
 	flag.BoolVar(&o.json, "json", false, "print a JSON list and nothing else")
 	flag.BoolVar(&o.unhurried, "unhurried", false, "do not judge bounds of time and memory: the machine does other things too")
+	flag.DurationVar(&o.duration, "duration", time.Minute, "how long the case soak kills; from 10m on its bounds are those of long runs")
+	flag.Uint64Var(&o.seed, "seed", 0, "the seed of the case soak (default: any; it is printed)")
 	flag.Parse()
 	planned, err := o.plan()
 	if err != nil {
@@ -62,6 +67,8 @@ type trial struct {
 	fault
 	transport    string
 	rounds, rate int
+	duration     time.Duration // of the soak
+	seed         uint64
 }
 
 // plan returns the trials that the options ask for.
@@ -69,10 +76,15 @@ func (o *options) plan() ([]trial, error) {
 	switch {
 	case flag.NArg() > 0:
 		return nil, fmt.Errorf("unknown argument %q", flag.Arg(0))
-	case o.rounds < 0 || o.rounds > 100_000:
-		return nil, fmt.Errorf("-rounds %d: want 1 to 100,000", o.rounds)
+	case o.rounds < 0 || o.rounds > 10_000_000:
+		return nil, fmt.Errorf("-rounds %d: want 1 to 10,000,000", o.rounds)
+	case o.duration < 0 || o.duration > 30*24*time.Hour:
+		return nil, fmt.Errorf("-duration %v: want 0 to 720h", o.duration)
 	case o.rate < 0 || o.rate > 1_000_000:
 		return nil, fmt.Errorf("-rate %d: want 1 to 1,000,000", o.rate)
+	}
+	if o.seed == 0 {
+		o.seed = rand.Uint64()
 	}
 	var planned []trial
 	known := false
@@ -85,7 +97,7 @@ func (o *options) plan() ([]trial, error) {
 			if o.transport != "" && o.transport != transport {
 				continue
 			}
-			t := trial{fault: f, transport: transport, rounds: f.rounds, rate: f.rate}
+			t := trial{fault: f, transport: transport, rounds: f.rounds, rate: f.rate, duration: o.duration, seed: o.seed}
 			if o.rounds > 0 {
 				t.rounds = o.rounds
 			}

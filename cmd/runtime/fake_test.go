@@ -49,8 +49,11 @@ type place struct {
 	stop func()
 }
 
-func (p *place) URL() message.URL            { return p.url }
-func (p *place) Close(context.Context) error { p.stop(); return nil }
+func (p *place) URL() message.URL                  { return p.url }
+func (p *place) Withdraw(context.Context) error    { return nil }
+func (p *place) Close(context.Context) error       { p.stop(); return nil }
+func (p *place) Release(ctx context.Context) error { return p.Close(ctx) }
+func (p *place) Lost()                             {}
 func (p *place) Post(ctx context.Context, m message.Message) error {
 	if strings.HasSuffix(string(m.To), "/evil") {
 		return &message.ResponseError{Code: 403, From: m.To, Description: evil}

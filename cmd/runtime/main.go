@@ -62,6 +62,6 @@ func (c *cli) root() *cobra.Command {
 		return usageError{fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(c.runCommand(), c.configCommand(), c.pluginsCommand(), c.statusCommand(), c.pathCommand(),
-		c.profileCommand(), c.traceCommand(), c.sendCommand(), c.listenCommand(), c.versionCommand())
+		c.profileCommand(), c.traceCommand(), c.sendCommand(), c.listenCommand(), c.releaseCommand(), c.findCommand(), c.watchCommand(), c.versionCommand())
 	return root
 }

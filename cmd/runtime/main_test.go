@@ -130,6 +130,10 @@ func TestUsage(t *testing.T) {
 		{"run", 2, "domain: it is required"},
 		{"run --domain example.com --log-level loud", 2, `log.level: want trace, debug, info, warn, error, not "loud"`},
 		{"run --config /nowhere.yaml", 2, "/nowhere.yaml"},
+		{"find now", 2, "unknown command"},
+		{"find", 1, "protofly run"},
+		{"watch", 2, "accepts between 1 and 256 arg(s), received 0"},
+		{"watch bob", 2, "no scheme"},
 		{"status", 1, "protofly run"},
 		{"status --socket /nowhere/x.sock", 1, "/nowhere/x.sock"},
 	} {
@@ -372,29 +376,5 @@ func TestRun(t *testing.T) {
 	}
 	if c, _, e := s.run("run", "--config", file); c != 1 || !strings.Contains(e, "a runtime serves at x already") {
 		t.Fatalf("%d %s", c, e)
-	}
-}
-
-// A first configuration: init writes it, and check and the other commands accept it.
-func TestConfigInit(t *testing.T) {
-	s := newShell(t)
-	s.plugin("msgnode-ws", "node")
-	name := filepath.Join(s.home, "config.yaml")
-	args := []string{"--domain", "example.com", "--plugins", filepath.Join(s.home, "installed")}
-	if code, out, errs := s.run(append([]string{"config", "init", name}, args...)...); code != 0 || out+errs != "" {
-		t.Fatalf("%d %s%s", code, out, errs)
-	}
-	if code, out, errs := s.run("config", "check", "--config", name); code != 0 || out != "valid\n" || errs != "" {
-		t.Fatalf("%d %s%s", code, out, errs)
-	}
-	if code, _, errs := s.run("config", "init", name); code != 1 || !strings.Contains(errs, name) {
-		t.Errorf("a file was overwritten: %d %s", code, errs)
-	}
-	if code, out, errs := s.run("config", "init", "--log-level", "loud"); code != 2 || out != "" || !strings.Contains(errs, `log.level: want trace`) {
-		t.Errorf("%d %s%s", code, out, errs)
-	}
-	code, out, errs := s.run("config", "init", "--log-level", "warn")
-	if code != 0 || !strings.Contains(out, "\ndomain: example.com\n") || !strings.Contains(out, "\n  level: warn\n") || !strings.Contains(out, "\n    #ice_servers: []\n") {
-		t.Errorf("%d %s%s", code, out, errs)
 	}
 }

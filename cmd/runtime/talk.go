@@ -19,13 +19,13 @@ import (
 // unacknowledged before it expires.
 const outcomeTime = 40 * time.Second
 
-// join registers a hyperty at the running runtime.
+// join registers a hyperty at the running runtime; without a name it is ephemeral.
 func (c *cli) join(cmd *cobra.Command, name string, timeout time.Duration) (*hyperty.Client, *hyperty.Hyperty, error) {
 	socket, err := c.socket(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := hyperty.Registration{Name: name}
+	r := hyperty.Registration{Name: name, Ephemeral: name == ""}
 	if err := r.Check(); err != nil {
 		return nil, nil, usageError{err}
 	}
@@ -60,7 +60,7 @@ func (c *cli) sendCommand() *cobra.Command {
 			"  protofly send --wait --type read hyperty://example.com/clock",
 		Args: usageArgs(cobra.RangeArgs(1, 2)),
 	}
-	from := cmd.Flags().String("from", "", "the sender's name, as bob in hyperty://example.com/bob (default: a new one)")
+	from := cmd.Flags().String("from", "", "the sender's name, as bob in hyperty://example.com/bob (default: an address below the runtime's own, which nobody is told of)")
 	typ := cmd.Flags().String("type", "update", "the message's type")
 	wait := cmd.Flags().Bool("wait", false, "wait for the answer and print its value")
 	noWait := cmd.Flags().Bool("no-wait", false, "do not wait for what becomes of the message")
@@ -155,6 +155,38 @@ func track(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.Typ
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), o)
 	}
 	return err
+}
+
+func (c *cli) releaseCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "release NAME",
+		Short: "Give a name up, so that another runtime may register it",
+		Long: "Give a name up that applications of this runtime have been registered with, so that another runtime may register it.\n" +
+			"No application may have it now. Messages for it are refused with 408 or 404 until somebody registers it.\n\n" +
+			"Runtimes that pin the owners of names (trust.mode pinned, trust.pins) go on to refuse another owner until their\n" +
+			"operator changes the pin.",
+		Example: "  protofly release bob",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+	}
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := message.CheckName(args[0]); err != nil {
+			return usageError{err}
+		}
+		client, h, err := c.join(cmd, args[0], 0)
+		if err != nil {
+			return err
+		}
+		err = h.Release(cmd.Context())
+		if e := leave(client); err == nil {
+			err = e
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is given up\n", h.URL())
+		}
+		return err
+	}
+	return cmd
 }
 
 func (c *cli) listenCommand() *cobra.Command {

@@ -53,6 +53,7 @@ type attachment struct {
 	inner   Attachment // nil until it is registered
 	gone    bool       // nothing is delivered any more
 	leaving bool       // the application wants it to end
+	release bool       // and its name to be given up
 
 	posts  work.Lane[posted]               // worked off by a goroutine, or the reader; held until inner is there
 	behind work.Lanes[destination, posted] // posts to receivers that are behind: each has a goroutine that waits for it

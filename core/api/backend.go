@@ -48,10 +48,17 @@ type Attachment interface {
 	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// TryPost is Post without waiting; [message.ErrWouldBlock].
 	TryPost(m message.Message) error
+	// Lost is told, before Close, that the registration ends because the application's process or connection has ended, and not
+	// because the application has asked for that.
+	Lost()
 	// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
 	TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error
-	// Close ends the registration.
+	// Withdraw ends the registration; the hyperty still hears what became of its messages. Close follows.
+	Withdraw(ctx context.Context) error
+	// Close ends the registration and all that is kept for it.
 	Close(ctx context.Context) error
+	// Release is Close, and gives the hyperty's name up. The error is a *message.ResponseError where the application is to see a code.
+	Release(ctx context.Context) error
 }
 
 // Status is what runs in a runtime, for people and for scripts: the JSON of "protofly status --json".

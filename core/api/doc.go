@@ -10,12 +10,19 @@
 //   - a response is never behind messages that wait for their handler,
 //   - an application that does not read its stream at all costs at most 8 MiB.
 //
-// What an application sends that is no record of its stream ends that stream, with a last word that says why. A message
-// that the runtime refuses (a forged from, a body that is too large) is answered with a response. Nothing that an
-// application does ends another's stream.
+// An error of one hyperty is nothing to the others of its application. A message that the runtime refuses (a forged from, a body that is
+// too large or no JSON, bytes that are no message, a post beyond the window) is answered with a response in its place among the
+// others; a record that means nothing is answered with an Ended of reference 0. Three things end a stream, with a last word that says
+// why: it is not cut into records, it does not begin with Hello of a known version, or the application does not read what it is told.
+// Nothing that an application does ends another's stream.
 //
-// A message is taken when the application says so, not when it was written on the socket: see Credit in internal/apiwire. What an
-// application was given and has not taken when it goes is in doubt, and its senders are told.
+// A message is taken when the application says so, because its handler has returned, and not when it was written on the socket: see
+// Credit in internal/apiwire. Messages are settled by number, in any order. What an application returns is refused; what it was given and
+// has not settled when it goes is in doubt, and what it was not given is refused. The senders are told.
+//
+// A runtime's end has two parts. [Server.Drain] takes back what applications have, after a moment for their handlers, so that the sessions
+// still tell its senders, and unregisters their hyperties. [Server.Close] ends their streams, when they have heard what became of their
+// own messages.
 //
 // When an application's stream ends, its hyperties are unregistered; a registration of the same name waits for that.
 package api

@@ -41,3 +41,29 @@ func response(err error) (int, string) {
 func goneError(who message.URL) error {
 	return &message.ResponseError{Code: message.CodeNotFound, From: who, Description: fmt.Sprintf("%s has gone; it did not take the message", who)}
 }
+
+// endingError is why nothing is posted and registered while the runtime ends.
+func endingError() error {
+	return &message.ResponseError{Code: message.CodeUnavailable, Description: "the runtime is ending"}
+}
+
+// doubtError is the word on a message that a hyperty had, and was not done with.
+func doubtError(who message.URL) error {
+	return &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: who,
+		Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", who)}
+}
+
+// returnedError is the word on a message that a hyperty has returned with a code.
+func returnedError(code uint32, who message.URL) error {
+	text := "%s takes no messages"
+	switch code {
+	case message.CodeUnavailable:
+		return doubtError(who)
+	case message.CodeTimeout:
+	case message.CodeBadRequest:
+		text = "%s cannot read the message"
+	default:
+		return goneError(who)
+	}
+	return &message.ResponseError{Code: int(code), From: who, Description: fmt.Sprintf(text, who)}
+}

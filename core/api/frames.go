@@ -11,30 +11,41 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// frame takes a frame of an application. An error ends its stream.
+// frame takes a frame of an application. An error ends its stream: only where it does not read what it is told.
 func (app *application) frame(data []byte) error {
 	var f wire.ApplicationFrame
 	if err := proto.Unmarshal(data, &f); err != nil {
-		return faultf("a frame that is none: %v", err)
+		return app.complain("a frame that is none: %v", err)
 	}
 	switch f := f.Frame.(type) {
 	case *wire.ApplicationFrame_Register:
 		return app.register(f.Register)
 	case *wire.ApplicationFrame_Unregister:
-		app.unregister(f.Unregister.Ref)
+		app.unregister(f.Unregister)
 	}
 	return nil
 }
 
+// complain tells the application of a record that means nothing: it is about no hyperty, so its reference is 0.
+func (app *application) complain(format string, args ...any) error {
+	l := app.lock()
+	defer l.unlock()
+	return l.complain(format, args...)
+}
+
+func (app locked) complain(format string, args ...any) error {
+	return app.say(endedFrame(0, message.CodeBadRequest, fmt.Sprintf(format, args...)))
+}
+
 func (app *application) register(f *wire.Register) error {
 	r := hyperty.Registration{Name: f.Name, User: message.URL(f.User), Descriptor: message.URL(f.Descriptor_),
-		Resources: f.Resources, DataSchemes: f.DataSchemes}
+		Resources: f.Resources, DataSchemes: f.DataSchemes, Ephemeral: f.Ephemeral, Resumed: f.Resumed}
 	l := app.lock()
 	defer l.unlock()
 	_, taken := app.attached[f.Ref]
 	switch err := r.Check(); {
 	case taken || f.Ref == 0:
-		return faultf("register: the reference %d is not a new one", f.Ref)
+		return l.complain("register: the reference %d is not a new one", f.Ref)
 	case err != nil:
 		return l.say(endedFrame(f.Ref, message.CodeBadRequest, err.Error()))
 	case len(app.attached) >= maxHyperties:
@@ -47,25 +58,25 @@ func (app *application) register(f *wire.Register) error {
 	return nil
 }
 
-func (app *application) unregister(ref uint32) {
+func (app *application) unregister(f *wire.Unregister) {
 	l := app.lock()
 	defer l.unlock()
-	a := app.attached[ref]
+	a := app.attached[f.Ref]
 	if a == nil || a.leaving {
 		return
 	}
-	a.leaving = true
+	a.leaving, a.release = true, f.Release
 	l.leaveWhenDone(a) // after what has been posted
 }
 
 func (app *application) credit(data []byte) error {
 	f := &app.credits
 	if err := f.Parse(data); err != nil {
-		return err
+		return app.complain("%v", err)
 	}
 	l := app.lock()
 	if a := app.attached[f.Ref]; a != nil {
-		app.settled = a.given.Taken(app.settled[:0], int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
+		app.settled = a.given.Credit(app.settled[:0], f)
 		l.wake()
 	}
 	l.unlock()
@@ -74,6 +85,24 @@ func (app *application) credit(data []byte) error {
 		app.settled[i] = handover.Message{}
 	}
 	app.settled = app.settled[:0]
+	return nil
+}
+
+// returned takes back messages that the application was handed and does not take: their senders are told.
+func (app *application) returned(data []byte) error {
+	var f wire.Returned
+	if err := f.Parse(data); err != nil {
+		return err
+	}
+	var list []handover.Message
+	l := app.lock()
+	if a := app.attached[f.Ref]; a != nil {
+		list = a.given.Settled(nil, f.Posts)
+	}
+	l.unlock()
+	for _, h := range list {
+		h.Receipt.Failed(h.M, returnedError(f.Code, h.M.To))
+	}
 	return nil
 }
 
@@ -91,6 +120,7 @@ func (a *attachment) begin(r hyperty.Registration) {
 	}
 	a.inner = inner
 	if app.ended { // the stream has ended meanwhile, and end did not see inner
+		inner.Lost()
 		app.shared.closing(inner, &app.work)
 		return
 	}

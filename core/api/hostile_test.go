@@ -165,25 +165,31 @@ func TestHostileApplications(t *testing.T) {
 			m.register(1, "mallory")
 			m.registered()
 			m.post(1, []byte{0xff, 0xff, 1, 2, 3})
-			m.endsWith("malformed message")
+			m.refused(message.CodeBadRequest, message.ID{}, "malformed message")
+			m.register(2, "mallory2")
+			m.registered()
 		},
 		"oversize message": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
+			huge.ID = message.NumberID(5)
 			m.post(1, encoded(huge))
-			m.endsWith("message too large")
+			m.refused(message.CodeTooLarge, huge.ID, "message too large")
+			m.register(2, "mallory2")
+			m.registered()
 		},
 		"oversize record": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
-			m.post(1, make([]byte, wire.MaxRecord-10))
-			m.endsWith("malformed") // fits, and is no message
+			m.post(1, make([]byte, wire.MaxRecord-10)) // fits, is no message, and is of no hyperty
+			m.register(1, "mallory")
+			m.registered()
 			m = newHostile(t, socket, wire.Protocol)
 			_, _ = m.conn.Write([]byte{0xff, 0xff, 0xff, 0xff, 1})
 			m.endsWith("of 4294967295 bytes")
 		},
 		"short records": func(t *testing.T) {
-			for _, raw := range []string{"\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\x01", "\x05\x00\x00\x00\x01\x01\x00\x00\x00", "\x02\x00\x00\x00\x02\x80"} {
+			for _, raw := range []string{"\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\x01", "\x05\x00\x00\x00\x01\x01\x00\x00\x00"} {
 				m := newHostile(t, socket, wire.Protocol)
 				_, _ = m.conn.Write([]byte(raw))
 				m.endsWith("malformed record")
@@ -192,7 +198,11 @@ func TestHostileApplications(t *testing.T) {
 		"no frame": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
 			_, _ = m.conn.Write([]byte("\x02\x00\x00\x00\x00\xff"))
-			m.endsWith("a frame that is none")
+			m.complained("a frame that is none")
+			_, _ = m.conn.Write([]byte("\x02\x00\x00\x00\x02\x80"))
+			m.complained("malformed record: credit")
+			m.register(1, "mallory")
+			m.registered()
 		},
 		"flood": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
@@ -203,14 +213,29 @@ func TestHostileApplications(t *testing.T) {
 			for range 2 * wire.Window {
 				m.post(1, encoded(fine))
 			}
-			m.endsWith("window")
+			m.refused(message.CodeTooMany, message.ID{}, "window")
+			m.register(2, "mallory2")
+			m.registered()
+		},
+		"flood that is not read": func(t *testing.T) {
+			m := newHostile(t, socket, wire.Protocol)
+			m.register(1, "mallory")
+			m.registered()
+			release := h.holdPosts()
+			defer release()
+			for range 200 * wire.Window {
+				m.post(1, encoded(fine))
+			}
+			m.endsWith("does not read")
 		},
 		"reference twice": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
 			m.register(1, "mallory2")
-			m.endsWith("not a new one")
+			m.complained("not a new one")
+			m.register(2, "mallory2")
+			m.registered()
 		},
 		"asks and does not read": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"fmt"
+	"context"
 	"sync"
 
 	"github.com/protofly/protofly/core/api/internal/handover"
@@ -11,10 +11,18 @@ import (
 // leave ends the registration because the application asked for it.
 func (a *attachment) leave() {
 	app := a.app
+	moment, cancel := context.WithTimeout(app.ctx, drainTime)
+	defer cancel()
 	l := app.lock()
+	l.wake()                                                       // who waits for credit gives up: a is leaving
+	l = l.await(moment, func() bool { return !a.given.Returns() }) // what is under way is returned, or taken
 	_, here := app.attached[a.ref]
 	delete(app.attached, a.ref)
 	a.gone = true
+	end := Attachment.Close
+	if a.release {
+		end = Attachment.Release
+	}
 	left := a.given.End()
 	l.wake()
 	l.unlock()
@@ -23,19 +31,28 @@ func (a *attachment) leave() {
 		return
 	}
 	var closed sync.WaitGroup
-	app.shared.closing(a.inner, &closed)
+	var err error
+	app.shared.ending(a.inner, &closed, func(ctx context.Context) error {
+		err = end(a.inner, ctx)
+		return err
+	})
 	closed.Wait()
+	code, reason := message.CodeOK, "as asked"
 	l = app.lock()
 	defer l.unlock()
-	_ = l.say(endedFrame(a.ref, message.CodeOK, "as asked"))
+	if err != nil && a.release { // else it has ended all the same, and the log says what is left
+		code, reason = response(err)
+	}
+	f := endedFrame(a.ref, code, reason)
+	f.GetEnded().Released = a.release && err == nil
+	_ = l.say(f)
 }
 
 // forsake tells the senders of what an application was handed that it is in doubt whether it was taken.
 func forsake(left []handover.Message) {
 	for _, h := range left {
 		if h.Receipt.By != nil {
-			h.Receipt.Failed(h.M, &message.ResponseError{Code: message.CodeUnavailable, From: h.M.To,
-				Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", h.M.To)})
+			h.Receipt.Failed(h.M, doubtError(h.M.To))
 		}
 	}
 }

@@ -33,6 +33,7 @@ type house struct {
 	mu        sync.Mutex
 	taken     map[message.URL]bool
 	unnamed   int
+	asked     []hyperty.Registration
 	closed    []message.URL
 	watchers  []trace.Func
 	bus       *loop // nil: none
@@ -52,6 +53,7 @@ func (h *house) URL() message.URL { return houseURL }
 func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.asked = append(h.asked, r)
 	if r.Name == "" {
 		h.unnamed++
 		r.Name = fmt.Sprintf("unnamed-%d", h.unnamed)
@@ -101,6 +103,10 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 // TryPost leaves to Post what is not for a listener, or refused.
 func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receipt{}) }
 
+func (r *room) Lost() {}
+
+func (r *room) Withdraw(context.Context) error { return nil }
+
 func (r *room) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
 	return r.try(m, minibus.Receipt{By: watching(tell)})
 }
@@ -138,6 +144,15 @@ func (w watching) Settled(_ uint64, _ uint32, code int) {
 
 func (w watching) Failed(_ uint64, _ uint32, _ message.Message, why error) {
 	w(hyperty.Outcome{State: hyperty.Refused, Reason: why.Error()})
+}
+
+// Release is Close; the house does not give the name "kept" up.
+func (r *room) Release(ctx context.Context) error {
+	err := r.Close(ctx)
+	if err == nil && r.url.Path() == "/kept" {
+		err = &message.ResponseError{Code: message.CodeUnavailable, From: houseURL, Description: "the node is away"}
+	}
+	return err
 }
 
 func (r *room) Close(ctx context.Context) error {

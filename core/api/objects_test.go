@@ -26,6 +26,8 @@ func (l *loop) Listen(at message.URL, h message.Handler) func() {
 
 func (l *loop) Forward(message.URL, message.URL) func() { return func() {} }
 
+func (l *loop) Published(context.Context, message.URL) {}
+
 func (l *loop) Post(ctx context.Context, m message.Message) error {
 	l.requests.Number(&m)
 	if l.requests.Answer(m) {

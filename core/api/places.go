@@ -51,6 +51,9 @@ type place struct {
 	late  *time.Timer // closes it where it does not open
 }
 
+// NetConn is the connection itself.
+func (p *place) NetConn() net.Conn { return p.Conn }
+
 // lockedPlaces are places with their lock taken, from lock to unlock. Methods that need the lock are methods of lockedPlaces.
 type lockedPlaces struct{ *places }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	wire "github.com/protofly/protofly/internal/apiwire"
@@ -23,9 +22,9 @@ func (app *application) post(rec wire.Record) error {
 		parser = &message.Parser{}
 		app.parsers[rec.Ref] = parser
 	}
-	m, err := parser.Parse(rec.Data)
-	if err != nil {
-		return fmt.Errorf("post: %w", err)
+	m, wrong := parser.Parse(rec.Data)
+	if wrong != nil {
+		m = message.Salvage(rec.Data) // for the refusal, which comes in order with those of other posts
 	}
 	cost := wire.Cost(len(rec.Data))
 	l := app.lock()
@@ -35,11 +34,13 @@ func (app *application) post(rec wire.Record) error {
 		return nil
 	}
 	number, err := a.window.Take(cost, rec.Track)
+	p := posted{m: m, cost: cost, number: number, track: rec.Track, err: wrong}
 	if err != nil {
+		p.cost = 0
+		err = l.overrun(a, p, err)
 		l.unlock()
-		return faultf("post: %s: %v", a.name, err)
+		return err
 	}
-	p := posted{m: m, cost: cost, number: number, track: rec.Track}
 	if a.behind.Len() > 0 || !a.posts.Claim() {
 		l.add(a, p)
 		l.unlock()
@@ -102,10 +103,7 @@ func (a *attachment) run() {
 		if waits {
 			continue
 		}
-		err := p.err
-		if err == nil {
-			err = a.tryPut(p)
-		}
+		err := a.tryPut(p)
 		if errors.Is(err, message.ErrWouldBlock) {
 			if a.wait(p) {
 				continue
@@ -118,6 +116,9 @@ func (a *attachment) run() {
 
 // put hands a post to the runtime, and waits as long as that does.
 func (a *attachment) put(ctx context.Context, p posted) error {
+	if err := a.mayPost(&p); err != nil {
+		return err
+	}
 	if !p.track {
 		return a.inner.Post(ctx, p.m)
 	}
@@ -126,10 +127,21 @@ func (a *attachment) put(ctx context.Context, p posted) error {
 
 // tryPut is put without waiting; [message.ErrWouldBlock].
 func (a *attachment) tryPut(p posted) error {
+	if err := a.mayPost(&p); err != nil {
+		return err
+	}
 	if !p.track {
 		return a.inner.TryPost(p.m)
 	}
 	return a.inner.TryPostTracked(p.m, a.telling(p.m.ID))
+}
+
+// mayPost refuses what was refused already, and requests of a runtime that ends. Answers still go out.
+func (a *attachment) mayPost(p *posted) error {
+	if p.err == nil && p.m.Type != message.Response && a.app.shared.draining() {
+		return endingError()
+	}
+	return p.err
 }
 
 // telling tells the application what became of a post.
@@ -214,7 +226,11 @@ func (a *attachment) outcome(id message.ID, o hyperty.Outcome) {
 	if app.ended || a.gone {
 		return
 	}
-	app.control.Control(&wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Outcome{Outcome: &wire.Outcome{
-		Ref: a.ref, Id: strings.ToValidUTF8(id.String(), "?"), State: string(o.State), Code: uint32(o.Code), Reason: strings.ToValidUTF8(o.Reason, "?")}}})
+	app.control.Control(outcomeFrame(a.ref, id, o))
 	app.poke()
+}
+
+func outcomeFrame(ref uint32, id message.ID, o hyperty.Outcome) *wire.RuntimeFrame {
+	return &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Outcome{Outcome: &wire.Outcome{
+		Ref: ref, Id: strings.ToValidUTF8(id.String(), "?"), State: string(o.State), Code: uint32(o.Code), Reason: strings.ToValidUTF8(o.Reason, "?")}}}
 }

@@ -52,25 +52,50 @@ type shared struct {
 	hurry  context.CancelFunc
 	posts  work.Memory[posted]
 
-	mu     sync.Mutex
-	ending map[string]chan struct{} // names whose registration is being ended; closed when it is
+	drain context.Context // ends when Drain begins
+	begin context.CancelFunc
+
+	mu    sync.Mutex
+	ended map[string]chan struct{} // names whose registration is being ended; closed when it is
+	apps  map[drainer]bool
 }
 
 func newShared(o Options) *shared {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	s := &shared{o: o, log: o.Log, ending: map[string]chan struct{}{}}
+	s := &shared{o: o, log: o.Log, ended: map[string]chan struct{}{}, apps: map[drainer]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.drain, s.begin = context.WithCancel(s.ctx)
 	s.grace, s.hurry = context.WithCancel(context.Background())
 	return s
 }
 
+// drainer is an application as Drain sees it.
+type drainer interface{ drain(ctx context.Context) }
+
+// draining tells whether Drain has begun.
+func (s *shared) draining() bool { return s.drain.Err() != nil }
+
+// note keeps the list of applications.
+func (s *shared) note(app drainer, here bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if here {
+		s.apps[app] = true
+	} else {
+		delete(s.apps, app)
+	}
+}
+
 // attach registers at the backend. A name whose registration is being ended is waited for.
 func (s *shared) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
+	if s.draining() {
+		return nil, endingError()
+	}
 	for r.Name != "" {
 		s.mu.Lock()
-		ended := s.ending[r.Name]
+		ended := s.ended[r.Name]
 		s.mu.Unlock()
 		if ended == nil {
 			break
@@ -85,21 +110,25 @@ func (s *shared) attach(ctx context.Context, r hyperty.Registration, deliver min
 }
 
 // closing ends a registration in a goroutine of wg.
-func (s *shared) closing(inner Attachment, wg *sync.WaitGroup) {
+func (s *shared) closing(inner Attachment, wg *sync.WaitGroup) { s.ending(inner, wg, inner.Close) }
+
+// ending has end end a registration, in a goroutine of wg.
+func (s *shared) ending(inner Attachment, wg *sync.WaitGroup, end func(ctx context.Context) error) {
 	ended := make(chan struct{})
-	name := strings.TrimPrefix(inner.URL().Path(), "/")
+	name := string(inner.URL())
+	name = name[strings.LastIndexByte(name, '/')+1:]
 	s.mu.Lock()
-	s.ending[name] = ended
+	s.ended[name] = ended
 	s.mu.Unlock()
 	wg.Go(func() {
 		ctx, cancel := context.WithTimeout(s.grace, closeTime)
 		defer cancel()
-		if err := inner.Close(ctx); err != nil {
+		if err := end(ctx); err != nil {
 			s.log.Warn("hyperty not unregistered", "url", inner.URL(), "error", err)
 		}
 		s.mu.Lock()
-		if s.ending[name] == ended {
-			delete(s.ending, name)
+		if s.ended[name] == ended {
+			delete(s.ended, name)
 		}
 		s.mu.Unlock()
 		close(ended)

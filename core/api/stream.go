@@ -32,6 +32,8 @@ func (s *shared) application(conn net.Conn) {
 		app.write()
 	}()
 	err := app.hello()
+	s.note(app, true)
+	defer s.note(app, false)
 	if err == nil {
 		err = app.read()
 	}
@@ -86,6 +88,8 @@ func (app *application) read() error {
 			err = app.post(rec)
 		case wire.Credits:
 			err = app.credit(rec.Data)
+		case wire.Returns:
+			err = app.returned(rec.Data)
 		case wire.Control:
 			err = app.frame(rec.Data)
 		}
@@ -116,6 +120,7 @@ func (app *application) end() {
 		a.gone = true
 		left = append(left, a.given.End()...)
 		if a.inner != nil { // else its begin sees that the stream has ended
+			a.inner.Lost()
 			app.shared.closing(a.inner, &app.work)
 		}
 	}

@@ -3,6 +3,10 @@ package apps
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -26,16 +30,18 @@ type Bus interface {
 type Registry interface {
 	RegisterHyperty(ctx context.Context, h registry.Hyperty) (message.URL, error)
 	Unregister(ctx context.Context, url message.URL) error
+	Release(ctx context.Context, url message.URL) error
 }
 
-// Options are an [Apps]'s settings. All are required but Gone and Log.
+// Options are an [Apps]'s settings. All are required but Gone, Lost and Log.
 type Options struct {
 	Self     message.URL // this runtime
 	Bus      Bus
 	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts a request on the bus in the runtime's own name
 	Registry Registry
 	Tracker  *delivery.Tracker
-	Gone     func(hyperty message.URL)       // called when a hyperty has gone
+	Gone     func(hyperty message.URL)       // is told that a hyperty has gone, because its application has ended it
+	Lost     func(hyperty message.URL)       // the same, because its application's process or connection has ended
 	Go       func(func(ctx context.Context)) // runs a function in a goroutine that the runtime waits for; its ctx is cancelled when it has to end
 	Log      hclog.Logger                    // nil: none
 }
@@ -44,6 +50,9 @@ type Options struct {
 type Apps struct {
 	o             Options
 	registrations registrations
+
+	mu     sync.Mutex
+	inside map[*Attachment]func(ctx context.Context) error // of applications in this process: hands back what waits
 }
 
 // New makes an Apps without hyperties.
@@ -51,10 +60,13 @@ func New(o Options) *Apps {
 	if o.Gone == nil {
 		o.Gone = func(message.URL) {}
 	}
+	if o.Lost == nil {
+		o.Lost = o.Gone
+	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Apps{o: o, registrations: registrations{
+	return &Apps{o: o, inside: map[*Attachment]func(ctx context.Context) error{}, registrations: registrations{
 		self: o.Self, request: o.Request, begin: o.Go, log: o.Log, followers: map[message.URL]map[message.URL]func(){},
 	}}
 }
@@ -72,6 +84,13 @@ func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty
 		if err != nil {
 			return nil, err
 		}
+		if b, ok := to.(interface {
+			Drain(ctx context.Context) error
+		}); ok {
+			all.mu.Lock()
+			all.inside[a] = b.Drain
+			all.mu.Unlock()
+		}
 		return a, nil
 	})
 }
@@ -87,7 +106,7 @@ func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver min
 // attach registers a hyperty and completes its attachment.
 func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachment) (*Attachment, error) {
 	url, err := all.o.Registry.RegisterHyperty(ctx, registry.Hyperty{
-		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
+		Name: r.Name, Ephemeral: r.Ephemeral, Resumed: r.Resumed, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
 	})
 	if err != nil {
 		return nil, err
@@ -100,6 +119,17 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachme
 // this runtime, so they are made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
 
+// Follow has a component of the runtime follow the registrations of addresses, at most 1024: it gets what their Message Node says of
+// each at <address>/registration, by the listener that listen makes.
+func (all *Apps) Follow(who message.URL, addresses []message.URL, listen func(at message.URL) (stop func())) error {
+	return all.registrations.follow(who, addresses, listen)
+}
+
+// Unfollow ends that.
+func (all *Apps) Unfollow(who message.URL, addresses []message.URL) {
+	all.registrations.unfollow(who, addresses)
+}
+
 // Attachment connects one hyperty with the MessageBus.
 type Attachment struct {
 	all    *Apps
@@ -108,6 +138,8 @@ type Attachment struct {
 	listen func(at message.URL) (stop func())           // adds a listener that gives the hyperty the messages to an address
 	give   func(ctx context.Context, m message.Message) // gives the hyperty a message
 	stop   func()
+	lost   atomic.Bool // its application has gone without a word
+	left   atomic.Bool // it is not registered any more
 }
 
 // URL is the hyperty's address.
@@ -161,11 +193,58 @@ func (a *Attachment) track(m *message.Message, tell func(hyperty.Outcome), post 
 	return err
 }
 
-// Close ends the hyperty and drops all that is kept for it.
+// Lost is told that Close follows because the application's process or connection has ended; see [api.Attachment].
+func (a *Attachment) Lost() { a.lost.Store(true) }
+
+// Withdraw ends the registration, while the hyperty still hears what became of its messages; Close follows. See [api.Attachment].
+func (a *Attachment) Withdraw(ctx context.Context) error {
+	return a.leave(ctx, a.all.o.Registry.Unregister)
+}
+
+// Close ends the hyperty and what is kept for it.
 func (a *Attachment) Close(ctx context.Context) error {
+	a.end()
+	return a.leave(ctx, a.all.o.Registry.Unregister)
+}
+
+// Release is Close, and gives the hyperty's name up; see [registry.Registry.Release].
+func (a *Attachment) Release(ctx context.Context) error {
+	a.end()
+	return a.leave(ctx, a.all.o.Registry.Release)
+}
+
+// end ends what is kept for the hyperty to hear of messages.
+func (a *Attachment) end() {
 	a.stop()
 	a.all.o.Tracker.End(a.url)
+	a.all.mu.Lock()
+	delete(a.all.inside, a)
+	a.all.mu.Unlock()
+}
+
+// leave ends the registration, once.
+func (a *Attachment) leave(ctx context.Context, unregister func(ctx context.Context, url message.URL) error) error {
+	if !a.left.CompareAndSwap(false, true) {
+		return nil
+	}
 	a.all.registrations.end(a.url)
-	a.all.o.Gone(a.url)
-	return a.all.o.Registry.Unregister(ctx, a.url)
+	if a.lost.Load() {
+		a.all.o.Lost(a.url)
+	} else {
+		a.all.o.Gone(a.url)
+	}
+	return unregister(ctx, a.url)
+}
+
+// Drain hands back what waits for the applications in this process, and waits for their handlers in the time of ctx: their hyperties
+// take nothing any more.
+func (all *Apps) Drain(ctx context.Context) {
+	all.mu.Lock()
+	inside := slices.Collect(maps.Values(all.inside))
+	all.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, drain := range inside {
+		wg.Go(func() { _ = drain(ctx) })
+	}
+	wg.Wait()
 }

@@ -43,6 +43,7 @@ func (a *around) RegisterHyperty(_ context.Context, h registry.Hyperty) (message
 	return message.URL("hyperty://a.example/" + h.Name), nil
 }
 func (a *around) Unregister(context.Context, message.URL) error { return nil }
+func (a *around) Release(context.Context, message.URL) error    { return nil }
 
 func (a *around) Resolve(context.Context, message.Message) (bus.Route, error) {
 	return bus.Route{Stub: "stub"}, nil

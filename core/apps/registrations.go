@@ -58,6 +58,11 @@ func (r *registrations) post(who message.URL, listen func(at message.URL) (stop 
 		last := r.drop(who, list)
 		return len(last) < len(list), nil
 	}
+	return false, r.add(who, listen, list)
+}
+
+// add adds listeners of who at the addresses; listen makes one.
+func (r *registrations) add(who message.URL, listen func(at message.URL) (stop func()), list message.URLs) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	count := 0
@@ -67,7 +72,7 @@ func (r *registrations) post(who message.URL, listen func(at message.URL) (stop 
 		}
 	}
 	if count+len(list) > maxRegistrations {
-		return false, &message.ResponseError{Code: message.CodeTooMany, From: r.self, Description: "too many registrations are followed already"}
+		return &message.ResponseError{Code: message.CodeTooMany, From: r.self, Description: "too many registrations are followed already"}
 	}
 	for _, u := range list {
 		u = u.Canonical()
@@ -78,7 +83,7 @@ func (r *registrations) post(who message.URL, listen func(at message.URL) (stop 
 			r.followers[u][who] = listen(u)
 		}
 	}
-	return false, nil
+	return nil
 }
 
 // drop ends the listeners of the hyperty with the address who: those at the addresses in list, or all if list is nil. It
@@ -105,6 +110,30 @@ func (r *registrations) drop(who message.URL, list message.URLs) (last message.U
 		}
 	}
 	return last
+}
+
+// follow has the component who follow the registrations of addresses, and subscribes to them in the background.
+func (r *registrations) follow(who message.URL, addresses []message.URL, listen func(at message.URL) (stop func())) error {
+	list := make(message.URLs, 0, len(addresses))
+	for _, u := range addresses {
+		list = append(list, u.Join("registration"))
+	}
+	if err := r.add(who, listen, list); err != nil {
+		return err
+	}
+	r.tell(message.Subscribe, list)
+	return nil
+}
+
+// unfollow ends that.
+func (r *registrations) unfollow(who message.URL, addresses []message.URL) {
+	list := make(message.URLs, 0, len(addresses))
+	for _, u := range addresses {
+		list = append(list, u.Join("registration"))
+	}
+	if len(list) > 0 {
+		r.tell(message.Unsubscribe, r.drop(who, list))
+	}
 }
 
 // end drops all listeners of a hyperty that has ended, and tells the nodes in the background.

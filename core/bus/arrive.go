@@ -105,12 +105,18 @@ func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (take
 
 // reject answers a message that is not delivered here.
 func (b *MessageBus) reject(ctx context.Context, remote message.URL, d *minibus.Delivery, err error) {
+	if d.Receipt.Refuse(d.Message, err) {
+		return
+	}
 	b.Answer(ctx, remote, d.Message, err)
 	d.Receipt.Refused(code(err))
 }
 
 // tryReject is reject without waiting. It takes one message, or none if its answer would have to wait.
 func (b *MessageBus) tryReject(remote message.URL, d *minibus.Delivery, err error) (taken int, more bool) {
+	if d.Receipt.Refuse(d.Message, err) {
+		return 1, true
+	}
 	if b.answers(&d.Message) {
 		sent := b.out.TryForward(answerRoute(remote), refusal(d.Message, err), minibus.Receipt{})
 		if errors.Is(sent, message.ErrWouldBlock) {
@@ -133,13 +139,13 @@ func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m mes
 	if m.Type == message.Response {
 		b.tracker.Answered(stub, &m)
 	}
-	if err := b.local(ctx, m); err != nil {
+	if err := b.local(ctx, m, minibus.Receipt{}); err != nil {
 		b.log.Debug("nobody waits for what the Message Node sent", "stub", stub, "from", m.From, "to", m.To, "type", m.Type)
 	}
 }
 
 func (b *MessageBus) malformed(err error) error {
-	return &message.ResponseError{Code: message.CodeBadRequest, From: b.runtime, Description: err.Error()}
+	return &message.ResponseError{Code: message.CodeBadRequest, From: b.runtime, Description: message.Reason(err)}
 }
 
 func forbidden(from message.URL, err error) error {
@@ -147,7 +153,7 @@ func forbidden(from message.URL, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	return &message.ResponseError{Code: message.CodeForbidden, From: from, Description: err.Error()}
+	return &message.ResponseError{Code: message.CodeForbidden, From: from, Description: message.Reason(err)}
 }
 
 func (b *MessageBus) sayForged(remote message.URL, m *message.Message, err error) {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +41,10 @@ type Tracker interface {
 	// is not tracked. It is called for every message, so its arguments are values: a pointer would move each message to the
 	// heap.
 	Receipt(from message.URL, id message.ID) minibus.Receipt
-	// Refused is called when m, which was posted here, is answered with err.
+	// Here is the receipt with which a message of receipt r goes to a listener in this runtime. It is r where the message is tracked;
+	// else one by which the sender is told if its listener goes, and has not taken it.
+	Here(r minibus.Receipt) minibus.Receipt
+	// Refused is called when m, which was posted here, gets the response err.
 	Refused(m *message.Message, err error)
 	// Answered is called for a response to a component of this runtime that came through the stub of a Message Node, from the
 	// node itself or from a runtime without a session.
@@ -50,6 +54,7 @@ type Tracker interface {
 // MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
 type MessageBus struct {
 	runtime   message.URL
+	hyperties message.URL // what the addresses of its ephemeral hyperties begin with
 	log       hclog.Logger
 	trace     *trace.Hub
 	tracker   Tracker
@@ -64,7 +69,8 @@ type MessageBus struct {
 	seed      maphash.Seed // of addresses
 
 	mu       sync.RWMutex
-	forwards map[message.URL][]*forward // never changed in place
+	forwards map[message.URL][]*forward // by address; a list is never changed in place
+	others   atomic.Int64               // how many forwards are of addresses that are not for subscribers; mu guards changes
 
 	subscribed atomic.Uint64 // counts the subscriptions of remote runtimes
 }
@@ -84,12 +90,14 @@ func New(o Options) *MessageBus {
 		seed:      maphash.MakeSeed(),
 		tracker:   o.Tracker,
 		runtime:   o.Runtime.Canonical(),
+		hyperties: o.Runtime.Canonical().Join("hyperty") + "/",
 		log:       o.Log,
 		trace:     o.Trace,
 		listeners: minibus.NewListeners(o.Inbox),
 		requests:  minibus.Requests{Timeout: o.Timeout},
 		forwards:  map[message.URL][]*forward{},
 	}
+	b.listeners.Below(b.above)
 	b.replies.init()
 	return b
 }
@@ -98,6 +106,7 @@ func New(o Options) *MessageBus {
 type nobody struct{}
 
 func (nobody) Receipt(message.URL, message.ID) minibus.Receipt { return minibus.Receipt{} }
+func (nobody) Here(r minibus.Receipt) minibus.Receipt          { return r }
 func (nobody) Refused(*message.Message, error)                 {}
 func (nobody) Answered(message.URL, *message.Message)          {}
 
@@ -122,13 +131,31 @@ func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
 
 // ListenApart is Listen for a listener that passes messages on to an application: responses do not wait behind earlier
 // messages, because the application may be waiting for just that response. h settles the receipts itself.
+// If at is a hyperty's address, the listener gets the messages to the addresses below it too.
 func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop func()) {
 	return b.listeners.ListenApart(at, h)
 }
 
-// ListenThrough is Listen for a listener with a queue of its own: messages go there at once.
+// ListenThrough is Listen for a listener with a queue of its own: messages go there at once. As with ListenApart, those to addresses
+// below a hyperty's too.
 func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop func()) {
 	return b.listeners.ListenThrough(at, to)
+}
+
+// above is the address of the hyperty that at may be below; at itself where it is below none. What is for subscribers is for those alone.
+func (b *MessageBus) above(at message.URL) message.URL {
+	up := at
+	if !at.IsRuntime() {
+		up = at.Base()
+	} else if rest, ephemeral := strings.CutPrefix(string(at), string(b.hyperties)); ephemeral {
+		if end := strings.IndexByte(rest, '/'); end > 0 {
+			up = at[:len(at)-len(rest)+end]
+		}
+	}
+	if up != at && at.ForSubscribers() {
+		return at
+	}
+	return up
 }
 
 // Listened tells whether anybody in this runtime listens to the address.

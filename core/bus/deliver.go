@@ -11,11 +11,9 @@ import (
 
 // deliver gives m to all listeners of its address: components of this runtime and remote runtimes that subscribed.
 func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
-	b.mu.RLock()
-	forwards := b.forwards[m.To.Canonical()]
-	b.mu.RUnlock()
-	at := b.trace.Now() // the event has the time before the listener acts
-	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	forwards := b.subscribers(m.To)
+	at := b.trace.Now() // what the listener does comes after it
+	n, err := b.listeners.Hand(ctx, m.To, m, b.here(&m, r))
 	if n > 0 {
 		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
@@ -31,13 +29,25 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.R
 	return n, err
 }
 
-// local gives m to the request or the listeners in this runtime that it is for, and sends it nowhere else.
-func (b *MessageBus) local(ctx context.Context, m message.Message) error {
+// here is the receipt of m for a listener in this runtime. Nobody is told of a response or a publication that is not taken.
+func (b *MessageBus) here(m *message.Message, r minibus.Receipt) minibus.Receipt {
+	if r.By != nil || m.Type == message.Response || m.Publication() {
+		return r
+	}
+	return b.tracker.Here(r)
+}
+
+// local gives m to the request or the listeners that it is for in this runtime; nowhere else. They settle the receipt, or nobody is there.
+func (b *MessageBus) local(ctx context.Context, m message.Message, r minibus.Receipt) error {
 	if b.requests.Answer(m) {
+		r.Taken()
 		return nil
 	}
 	at := b.trace.Now() // as in deliver
-	n, err := b.listeners.Deliver(ctx, m.To, m)
+	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	if n == 0 {
+		r.Refused(message.CodeNotFound)
+	}
 	if err == nil && n == 0 {
 		return unknown(m.To)
 	}

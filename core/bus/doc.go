@@ -5,7 +5,8 @@
 //  1. to the request that waits for it, if it is a response;
 //  2. to all listeners of its address: components of this runtime ([MessageBus.Listen]) and remote runtimes
 //     that subscribed to it ([MessageBus.Forward]); a publication ends here even if nobody listens;
-//  3. to the way out of this runtime: the [Resolver] (the Registry) names the way, the [Forwarder] sends the message there.
+//  3. to the hyperty of this runtime whose address its own is below, and which listens there, or refuses it with 404;
+//  4. to the way out of this runtime: the [Resolver] (the Registry) names the way, the [Forwarder] sends the message there.
 //
 // A message that nobody can take is answered: with 404 where nobody knows the address, else with the error that the Resolver
 // has returned. A response is never answered.
@@ -44,5 +45,6 @@
 // # What becomes of a message
 //
 // The owner of a message's receipt (the [Tracker], or the session that the message came out of) is told when the receiver has
-// taken the message, or with which code it was refused instead.
+// taken the message, or with which code it was refused instead. A session may also have a way to tell the sender itself why: then the
+// bus answers nothing, see [minibus.Receipt.Refuse].
 package bus

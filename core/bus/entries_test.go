@@ -35,6 +35,7 @@ func (w *asking) Receipt(_ message.URL, id message.ID) minibus.Receipt {
 	w.asked = append(w.asked, id)
 	return w.receipt
 }
+func (w *asking) Here(r minibus.Receipt) minibus.Receipt { return r }
 func (w *asking) Refused(*message.Message, error)        {}
 func (w *asking) Answered(message.URL, *message.Message) {}
 

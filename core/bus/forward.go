@@ -22,11 +22,17 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	b.trace.Emit(trace.Event{Kind: trace.Listener, To: at, Via: remote})
 	b.mu.Lock()
 	b.forwards[at] = append(slices.Clip(b.forwards[at]), f)
+	if !at.ForSubscribers() {
+		b.others.Add(1)
+	}
 	b.mu.Unlock()
 	b.subscribed.Add(1)
 	return func() {
 		b.mu.Lock()
 		rest := slices.DeleteFunc(slices.Clone(b.forwards[at]), func(other *forward) bool { return other == f })
+		if len(rest) < len(b.forwards[at]) && !at.ForSubscribers() {
+			b.others.Add(-1)
+		}
 		if len(rest) == 0 {
 			delete(b.forwards, at)
 		} else {
@@ -34,5 +40,30 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 		}
 		b.mu.Unlock()
 		f.stop()
+	}
+}
+
+// subscribers are the remote runtimes to which messages for the address at are forwarded. This is asked for every message, so it takes no
+// lock for an address that nobody subscribes to by its form.
+func (b *MessageBus) subscribers(at message.URL) []*forward {
+	at = at.Canonical()
+	if b.others.Load() == 0 && !at.ForSubscribers() {
+		return nil
+	}
+	b.mu.RLock()
+	list := b.forwards[at]
+	b.mu.RUnlock()
+	return list
+}
+
+// Published waits until what was posted to the address at has left for the remote runtimes that subscribed to it, or ctx ends: what
+// is said to them afterwards comes behind it.
+func (b *MessageBus) Published(ctx context.Context, at message.URL) {
+	for _, f := range b.subscribers(at) {
+		select {
+		case <-f.empty():
+		case <-ctx.Done():
+			return
+		}
 	}
 }

@@ -93,3 +93,28 @@ func TestForwardToWhoIsStuck(t *testing.T) {
 		}
 	})
 }
+
+// Published waits until what was posted has left for each subscriber, and no longer than it may.
+func TestPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := outside{block: make(chan struct{})}
+		b := open(&o)
+		defer b.Close()
+		changes := home + "/registry/changes"
+		b.Published(t.Context(), changes) // nobody has subscribed
+		b.Forward(changes, away)
+		b.Published(t.Context(), changes) // nothing was posted
+		for range 5 {
+			_ = b.Post(t.Context(), message.Message{Type: message.Update, From: home + "/registry", To: changes})
+		}
+		bounded, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if b.Published(bounded, changes); bounded.Err() == nil {
+			t.Error("nothing has left yet")
+		}
+		time.AfterFunc(time.Second, func() { close(o.block) })
+		if b.Published(t.Context(), changes); len(o.sent) != 5 {
+			t.Errorf("%d of 5 have left", len(o.sent))
+		}
+	})
+}

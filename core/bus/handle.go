@@ -153,8 +153,5 @@ func (b *MessageBus) joined() uint64 { return b.listeners.Joined() + b.subscribe
 // passes tells whether messages to an address pass this runtime: it is not an address of one of its components, nobody
 // listens to it, and nobody has subscribed to it. The answer is valid while joined is the same.
 func (b *MessageBus) passes(at message.URL) bool {
-	b.mu.RLock()
-	forwarded := len(b.forwards[at.Canonical()]) > 0
-	b.mu.RUnlock()
-	return !forwarded && !at.Within(b.runtime) && !b.listeners.Has(at)
+	return len(b.subscribers(at)) == 0 && !at.Within(b.runtime) && !b.listeners.Has(at)
 }

@@ -191,6 +191,7 @@ func (w tracking) Receipt(_ message.URL, id message.ID) minibus.Receipt {
 	}
 	return minibus.Receipt{}
 }
+func (tracking) Here(r minibus.Receipt) minibus.Receipt { return r }
 func (tracking) Refused(*message.Message, error)        {}
 func (tracking) Answered(message.URL, *message.Message) {}
 

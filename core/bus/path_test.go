@@ -92,8 +92,9 @@ type seat struct {
 	stop  func()
 }
 
-func (s *seat) URL() message.URL            { return s.url }
-func (s *seat) Close(context.Context) error { s.stop(); return nil }
+func (s *seat) URL() message.URL                  { return s.url }
+func (s *seat) Close(context.Context) error       { s.stop(); return nil }
+func (s *seat) Release(ctx context.Context) error { return s.Close(ctx) }
 func (s *seat) Post(ctx context.Context, m message.Message) error {
 	return s.house.bus.From(ctx, s.url, m)
 }

@@ -66,10 +66,7 @@ func (b *MessageBus) post(ctx context.Context, m message.Message, r minibus.Rece
 // tryPost is TryPost for a message that has entered. It leaves a message that is refused to post, which tells its sender:
 // that may have to wait.
 func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
-	b.mu.RLock()
-	forwarded := len(b.forwards[m.To.Canonical()]) > 0
-	b.mu.RUnlock()
-	if forwarded {
+	if len(b.subscribers(m.To)) > 0 {
 		return message.ErrWouldBlock // it is for several listeners, each of which may be behind
 	}
 	if b.requests.Answer(m) {
@@ -81,7 +78,7 @@ func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
 	if b.trace.Watched() {
 		before = func() { b.trace.Message(trace.Post, m, trace.Event{}) }
 	}
-	n, full := b.listeners.TryHand(m.To, m, r, before)
+	n, full := b.listeners.TryHand(m.To, m, b.here(&m, r), before)
 	switch {
 	case full, n == 0 && (m.To.Within(b.runtime) || m.Publication() && m.From.Within(b.runtime)):
 		return message.ErrWouldBlock
@@ -134,7 +131,7 @@ func (b *MessageBus) verifyLocal(owner message.URL, m *message.Message) error {
 		return nil
 	}
 	b.log.Warn("forged from refused", "owner", owner, "from", m.From, "to", m.To, "error", err)
-	return forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}}
+	return forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: message.Reason(err)}}
 }
 
 // resolve sends m out of this runtime.

@@ -29,6 +29,7 @@ type forward struct {
 	bytes  int // of their bodies
 	behind bool
 	last   *message.Message // that came while it was behind
+	idle   chan struct{}    // closed when nothing is in the inbox; nil: nobody waits for that
 }
 
 // offer puts m into the inbox, or keeps it as the last one of a subscriber that is behind. It returns false if there is no
@@ -100,8 +101,28 @@ func (f *forward) left(l *minibus.Listeners, m *message.Message) {
 		f.behind, f.last = false, nil
 		own.put(l, last)
 	}
+	if f.n == 0 && f.idle != nil {
+		close(f.idle)
+		f.idle = nil
+	}
 	select {
 	case f.space <- struct{}{}:
 	default:
 	}
+}
+
+// empty is closed when everything has left the inbox.
+func (f *forward) empty() <-chan struct{} {
+	own := f.lock()
+	defer own.unlock()
+	idle := f.idle
+	if idle == nil {
+		idle = make(chan struct{})
+	}
+	if f.n == 0 {
+		close(idle)
+	} else {
+		f.idle = idle
+	}
+	return idle
 }

@@ -12,6 +12,12 @@ import (
 func refusedWith(err error) hyperty.Outcome {
 	var known *message.ResponseError
 	if errors.As(err, &known) {
+		switch known.State {
+		case message.StateInDoubt:
+			return hyperty.Outcome{State: hyperty.InDoubt, Code: known.Code, Reason: known.Description}
+		case message.StateExpired:
+			return hyperty.Outcome{State: hyperty.Expired, Code: known.Code, Reason: known.Description}
+		}
 		return hyperty.Outcome{State: hyperty.Refused, Code: known.Code, Reason: known.Description}
 	}
 	return hyperty.Outcome{State: hyperty.Refused, Code: message.CodeError, Reason: err.Error()}
@@ -37,6 +43,12 @@ func outcomeOf(e *session.Event) hyperty.Outcome {
 	switch {
 	case e.Kind == session.Settled:
 		return outcomeOfCode(e.Code)
+	case e.Kind == session.Rejected:
+		o := outcomeOfCode(e.Code)
+		if e.Why != "" {
+			o.Reason = e.Why
+		}
+		return o
 	case e.Kind == session.Expired && e.MayHaveArrived:
 		return hyperty.Outcome{State: hyperty.Expired, Reason: e.Why + "; it may have arrived"}
 	case e.Kind == session.Expired:

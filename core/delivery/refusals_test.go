@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // told is a Bus that notes the answers.
 type told []string
 
-func (b *told) Undelivered(_ context.Context, m message.Message, err error) {
+func (b *told) Undelivered(_ context.Context, m message.Message, err error, r minibus.Receipt) {
+	r.Taken()
 	*b = append(*b, fmt.Sprint(m.ID, " here: ", err))
 }
 

@@ -138,6 +138,27 @@ func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	return minibus.Receipt{}
 }
 
+// Here is the receipt of a message of receipt r for a listener in this runtime; see [bus.Tracker].
+func (t *Tracker) Here(r minibus.Receipt) minibus.Receipt {
+	if r.By == nil {
+		r.By = (*untracked)(t)
+	}
+	return r
+}
+
+// untracked takes the receipts of messages that are not tracked.
+type untracked Tracker
+
+// Settled is called when a listener has taken or refused the message; see [minibus.Taker].
+func (t *untracked) Settled(uint64, uint32, int) {}
+
+// Failed is called when the listener has gone; see [minibus.Taker].
+func (t *untracked) Failed(_ uint64, _ uint32, m message.Message, why error) {
+	if t.Refuse != nil {
+		t.Refuse(m, why)
+	}
+}
+
 // Tracked returns the tracked message of a receipt that [Tracker.Receipt] made; nil: the message is not tracked.
 func Tracked(r minibus.Receipt) *Message {
 	m, _ := r.By.(*Message)

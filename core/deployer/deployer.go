@@ -11,6 +11,7 @@ import (
 	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -54,7 +55,7 @@ type Doors interface {
 	Drop(stub message.URL)
 }
 
-// Options are the settings of a [Deployer]. All are required but NodeLive, Gone and Log.
+// Options are the settings of a [Deployer]. All are required but NodeLive, Gone, Away, Peers and Log.
 type Options struct {
 	Self      message.URL // this runtime
 	Config    Config
@@ -66,6 +67,8 @@ type Options struct {
 	Plain     func(node plainpeers.Node, m message.Message) // takes a message that came without a session; it must not wait
 	NodeLive  func(domain string)                           // is called when the Message Node of a domain is connected again
 	Gone      func(stub message.URL)                        // is called when a stub has ended
+	Away      func(remote, stub message.URL)                // is called when the Message Node behind a stub says that a runtime is not connected
+	Peers     *logs.Peers                                   // limits the lines about remote runtimes; nil: nothing does
 	Log       hclog.Logger                                  // nil: none
 }
 
@@ -88,6 +91,9 @@ type deployed struct {
 func New(o Options) *Deployer {
 	if o.NodeLive == nil {
 		o.NodeLive = func(string) {}
+	}
+	if o.Away == nil {
+		o.Away = func(_, _ message.URL) {}
 	}
 	if o.Gone == nil {
 		o.Gone = func(message.URL) {}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
@@ -80,14 +82,15 @@ func (dep *Deployer) noteDoor(handler message.URL, m message.Message) {
 	}
 }
 
-// unreachable handles a report of a Message Node's stub that a remote runtime is not connected to the node. The session keeps
-// the messages to it and tries again, so this only goes to the log.
+// unreachable takes a report of a Message Node's stub that a remote runtime is not connected to the node. The session keeps the messages to
+// it and tries again, until it has been silent for long.
 func (dep *Deployer) unreachable(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.URL `json:"value"`
 	}
 	if m.Type == message.Update && m.From.Within(d.URL) && m.Decode(&body) == nil {
-		dep.o.Log.Info("remote runtime is not connected to its Message Node: messages to it wait", "remote", body.Value)
+		dep.o.Away(body.Value, d.URL)
+		dep.o.Peers.Log(dep.o.Log, hclog.Info, "remote runtime is not connected to its Message Node: messages to it wait", body.Value)
 	}
 }
 

@@ -73,7 +73,7 @@ func (in *Entrance) TryAccept(remote message.URL, run []minibus.Delivery) (taken
 // refuse tells the sender of an invitation why it is refused.
 func (in *Entrance) refuse(remote message.URL, d *minibus.Delivery, err error) {
 	in.Log.Warn("invitation in another's name refused", "runtime", remote, "to", d.Message.To, "error", err)
-	no := &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: err.Error()}
+	no := &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: message.Reason(err)}
 	if known := (*message.ResponseError)(nil); errors.As(err, &known) {
 		no.Code = known.Code
 	}

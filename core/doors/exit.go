@@ -104,7 +104,7 @@ func (e *Exit) best(r bus.Route) (bus.Route, error) {
 // refused makes the response to a message's sender of a session's error.
 func (e *Exit) refused(err error) error {
 	if errors.Is(err, session.ErrUntrusted) {
-		return &message.ResponseError{Code: message.CodeForbidden, From: e.Self, Description: err.Error()}
+		return &message.ResponseError{Code: message.CodeForbidden, From: e.Self, Description: message.Reason(err)}
 	}
 	return err
 }

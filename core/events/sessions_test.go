@@ -18,9 +18,13 @@ type told []string
 
 func (l *told) Session(e session.Event)   { *l = append(*l, "tracker "+string(e.Kind)) }
 func (l *told) GivenUp(session.Event)     { *l = append(*l, "refusals") }
+func (l *told) Rejected(session.Event)    { *l = append(*l, "refusals") }
 func (l *told) RuntimeGone(r message.URL) { *l = append(*l, "gone "+string(r)) }
 func (l *told) Refresh(r message.URL)     { *l = append(*l, "refresh "+string(r)) }
-func (l *told) Suspect(r, d message.URL)  { *l = append(*l, "suspect "+string(r)+" "+string(d)) }
+func (l *told) Undelivered(r message.URL, _ []message.Message) {
+	*l = append(*l, "undelivered "+string(r))
+}
+func (l *told) Suspect(r, d message.URL) { *l = append(*l, "suspect "+string(r)+" "+string(d)) }
 func (l *told) trace(e trace.Event) {
 	*l = append(*l, "trace "+string(e.Kind)+" "+string(e.Peer)+" "+e.Value)
 }
@@ -42,8 +46,10 @@ func TestEvent(t *testing.T) {
 		{session.Stalled, false, nil}, // a relay has no connection to give up
 		{session.Left, true, []string{suspect}},
 		{session.Reset, false, []string{"gone " + string(remote), "refresh " + string(remote), "refusals"}},
-		{session.Expired, false, []string{"refusals"}},
-		{session.Closed, false, []string{"refusals"}},
+		{session.Gone, false, []string{"gone " + string(remote), "refresh " + string(remote)}},
+		{session.Rejected, false, []string{"undelivered " + string(remote), "refusals"}},
+		{session.Expired, false, []string{"undelivered " + string(remote), "refusals"}},
+		{session.Closed, false, []string{"undelivered " + string(remote), "refusals"}},
 		{session.Untrusted, false, []string{"trace untrusted " + string(remote) + " why"}},
 	} {
 		var got told

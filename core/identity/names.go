@@ -9,14 +9,14 @@ import (
 )
 
 func checkDomain(d string) error {
-	if _, err := message.ParseURL("hyperty://" + d + "/x"); err != nil || strings.Contains(d, "/") {
-		return fmt.Errorf("%q is no domain", d)
+	if message.URL("hyperty://"+d+"/x").Check() != nil || strings.Contains(d, "/") {
+		return fmt.Errorf("%q is no domain in lower case", d)
 	}
 	return nil
 }
 
 func checkRuntime(u message.URL) error {
-	if p, err := message.ParseURL(string(u)); err != nil || p.Runtime() != p.Canonical() || !proof.KeyDerived(p) {
+	if u.Check() != nil || u.Runtime() != u.Canonical() || !proof.KeyDerived(u) {
 		return fmt.Errorf("%q is no runtime's address: want hyperty-runtime://<domain>/<32 letters and digits>, as its status shows it", u)
 	}
 	return nil

@@ -159,6 +159,18 @@ func (p *Policy) Name(name, runtime message.URL, certain bool) error {
 	return p.remember(name, runtime)
 }
 
+// MayFind tells whether this runtime may speak with a hyperty at a runtime, as far as it is known now. It remembers nothing: to be found makes
+// nobody the owner of a name.
+func (p *Policy) MayFind(name, runtime message.URL) bool {
+	if p.Runtime(runtime) != nil || !proof.KeyDerived(runtime) && p.WithoutSession(runtime) != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	owner, known := p.known[name.Base().Canonical()]
+	return !known || owner == runtime.Canonical()
+}
+
 func (p *Policy) changed(name, owner, runtime message.URL) error {
 	fix := fmt.Sprintf("remove its line and the first line, which has the checksum, from %s and start this runtime again", p.file)
 	if _, configured := p.trust.Pins[name]; configured {

@@ -42,8 +42,8 @@ func (t Trust) Check() error {
 		}
 	}
 	for name, runtime := range t.Pins {
-		if u, err := message.ParseURL(string(name)); err != nil || u.Scheme() != message.SchemeHyperty || u.Base() != u {
-			errs = append(errs, fmt.Errorf("pins: %q is no hyperty's address, as hyperty://example.com/bob", name))
+		if name.Check() != nil || name.Scheme() != message.SchemeHyperty || name.Base() != name {
+			errs = append(errs, fmt.Errorf("pins: %q is no hyperty's address, as hyperty://example.com/bob, with its domain in lower case", name))
 		}
 		if err := checkRuntime(runtime); err != nil {
 			errs = append(errs, fmt.Errorf("pins: %s: %w", name, err))

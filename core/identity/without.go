@@ -24,10 +24,10 @@ func (w WithoutSessions) check() (errs []error) {
 		}
 	}
 	for _, u := range w.Peers {
-		switch p, err := message.ParseURL(string(u)); {
-		case err != nil || p.Runtime() != p.Canonical():
+		switch {
+		case u.Check() != nil || u.Runtime() != u.Canonical():
 			errs = append(errs, fmt.Errorf("without_sessions.peers: %q is no runtime's address: want runtime://<domain>/<id>", u))
-		case proof.KeyDerived(p):
+		case proof.KeyDerived(u):
 			errs = append(errs, fmt.Errorf("without_sessions.peers: %q is derived from a key: with that runtime there is always a session", u))
 		}
 	}

@@ -133,7 +133,7 @@ func (p *Peers) Snapshot() []Peer {
 // Allows returns an error if messages to a runtime would be refused. It is a *message.ResponseError.
 func (p *Peers) Allows(remote message.URL) error {
 	if err := p.o.Policy.WithoutSession(remote); err != nil {
-		return &message.ResponseError{Code: message.CodeForbidden, From: p.o.Self, Description: err.Error()}
+		return &message.ResponseError{Code: message.CodeForbidden, From: p.o.Self, Description: message.Reason(err)}
 	}
 	return nil
 }

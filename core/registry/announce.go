@@ -67,10 +67,10 @@ func (r *Registry) confirm(remoteURL, key message.URL) {
 	}
 	r.loop.Go(func(ctx context.Context) {
 		_, err := r.lookUp(ctx, key, true)
-		if isCode(err, message.CodeNotFound) && backoff.Sleep(ctx, announcedTime) {
+		if isUnknown(err) && backoff.Sleep(ctx, announcedTime) {
 			_, err = r.lookUp(ctx, key, true)
 		}
-		if owner := disconnectedOwner(err); ctx.Err() != nil || !isCode(err, message.CodeNotFound) && (owner == "" || owner == remoteURL) {
+		if owner := disconnectedOwner(err); ctx.Err() != nil || owner == remoteURL || owner == "" && !isCode(err, message.CodeNotFound) {
 			return
 		}
 		r.loop.Do(func() {
@@ -87,7 +87,7 @@ func (r *Registry) confirm(remoteURL, key message.URL) {
 func (r *Registry) lookUpAnnounced(ctx context.Context, key message.URL, anew bool) (*directory.Runtime, error) {
 	for wait := announcedTime / 15; ; wait *= 2 {
 		rt, err := r.lookUp(ctx, key, anew)
-		again := isCode(err, message.CodeTooMany) || isCode(err, message.CodeNotFound) && key.Scheme() == message.SchemeHyperty
+		again := isCode(err, message.CodeTooMany) || isUnknown(err) && key.Scheme() == message.SchemeHyperty
 		if !again || wait > announcedTime*8/15 {
 			return rt, err
 		}

@@ -36,6 +36,22 @@ func TestAnnouncedNeedsNoLookUp(t *testing.T) {
 	})
 }
 
+// An address that is looked up while a message from it is verified is not taken for another's than its runtime's.
+func TestLookedUpWhileVerified(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, c := w.add("a", "example.com", nil), w.add("b", "example.com", nil), w.add("c", "example.com", nil)
+		bob, _ := b.hyperty("bob")
+		if _, err := a.resolve(bob); err != nil {
+			t.Fatal(err)
+		}
+		found, known := a.reg.directory.Find(bob)
+		if err := a.reg.refuseKnown(b.url, bob, bob, found, known); err != nil || !known {
+			t.Errorf("known %v: %v", known, err)
+		}
+		wantCode(t, a.reg.refuseKnown(c.url, bob, bob, found, known), message.CodeForbidden)
+	})
+}
+
 // An announcement is a claim: it has no effect on an address that is known as another's or this runtime's, nor on a pinned
 // name. The Domain Registry's word counts for more, and over the relay no message goes to the announcer.
 func TestAnAnnouncementIsAClaim(t *testing.T) {

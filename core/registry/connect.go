@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/protofly/protofly/core/registry/connections"
 	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/core/trace"
@@ -71,7 +73,7 @@ func (r *Registry) fulfil(w *connections.Want) {
 			r.follow(rt)
 		}
 	case connections.Ended:
-		r.expireFollower(c.Remote)
+		r.endFollower(c.Remote)
 	case connections.ReadHandlers:
 		r.readHandlers(w.Remote, w.To)
 	default:
@@ -84,9 +86,9 @@ func (r *Registry) logEvent(w *connections.Want) {
 	c := &w.Connection
 	switch w.Kind {
 	case connections.SayFailed:
-		r.opts.Log.Info("P2P set-up failed", "runtime", c.Remote, "plugin", c.Plugin, "role", c.Role, "reason", w.Text)
+		r.opts.Peers.Log(r.opts.Log, hclog.Info, "P2P set-up failed", c.Remote, "plugin", c.Plugin, "role", c.Role, "reason", w.Text)
 	case connections.SayNotRenewed:
-		r.opts.Log.Info("P2P connection not renewed", "runtime", c.Remote, "plugin", c.Plugin, "role", c.Role, "reason", w.Text)
+		r.opts.Peers.Log(r.opts.Log, hclog.Info, "P2P connection not renewed", c.Remote, "plugin", c.Plugin, "role", c.Role, "reason", w.Text)
 	case connections.SayIllegal:
 		r.opts.Log.Warn("illegal status refused", "stub", c.Stub, "error", w.Err)
 	}

@@ -38,7 +38,8 @@
 //     Registry notes which addresses have used a connection; the first use of an address since the connection is live is
 //     traced.
 //  4. Unknown: a read at the Domain Registry of the address's domain, one for any number of waiting messages. No entry,
-//     or none that is believed: 404. Only disconnected entries: 408. No answer of the Domain Registry: 504. Refusals
+//     or none that is believed: 404. Only disconnected entries: 408, or 404 where their address was given up or is this
+//     runtime's. No answer of the Domain Registry: 504. Refusals
 //     are remembered for a second. Components of an unknown runtime are not looked up: they go as in 5.
 //  5. No live connection: the Message Node stub of the remote runtime's domain, deployed if need be. No message waits
 //     for a P2P set-up; where policy allows one it is started in the background. While it goes on, or when it has
@@ -78,6 +79,28 @@
 // A signature is valid for a day ([Trust.ProofTime]). An entry is refreshed every Expires/2.2, but signed anew only when half
 // of the signature's time is over: twice a day. An entry without a proof is believed only if the runtime's address is not
 // derived from a key, and [Trust.Unsigned] allows it.
+//
+// # What becomes of an address
+//
+// A hyperty has one of three kinds of address:
+//
+//   - A name (hyperty://<domain>/bob) was wished for. The node gives it to the first runtime that asks for it. The runtime keeps it, also
+//     while nobody is registered with it, until it is released ([Registry.Release]): then another runtime may register it at once. The
+//     node needs no signature for that but the connection, on which the runtime has proven its key.
+//   - An address that the node has made (hyperty://<domain>/<UUID>) goes with its hyperty. A client that registers again after a restart
+//     of the runtime gets it again ([Hyperty].Resumed). What a crash leaves of such addresses the node frees, since each process of a
+//     runtime asks for its addresses with an allocation key of its own (message.LifeKey).
+//   - One below this runtime's own (<runtime>/hyperty/<random>) is ephemeral: only this Registry knows of it, see
+//     [Registry.RegisterHyperty].
+//
+// Nothing is kept in this runtime of an address that was given up, but what package ownnode still owes a node that is away. Remote
+// runtimes remember it for two minutes, for messages that are late; the newest entry that they have believed until its signature
+// expires, a day later at most, so that nobody brings back an older one. The node's part is in its package registry.
+//
+// A name that was released does not come back to the runtime that had it: the node lets only the owner of an address register
+// it, and a reader who has believed the new owner's entry ignores the old one. A node that cheats can show a reader, who has not
+// seen the new one, the old entry until its signature expires: then messages go to the runtime that had the name, which refuses them.
+// Pins come before all that: a name that is pinned moves only when the operator of the reader changes the pin.
 //
 // # Limits and trust
 //

@@ -32,7 +32,10 @@ func (l listing) List(key message.URL) bool {
 }
 
 // Unlist forgets an address that the remote runtime has given up.
-func (l listing) Unlist(key message.URL) { l.r.directory.GiveUp(l.f.rt, key, time.Now()) }
+func (l listing) Unlist(key message.URL) {
+	l.r.directory.GiveUp(l.f.rt, key, time.Now())
+	l.r.moved(key)
+}
 
 // parseChange is [changes.Parse] with each address as its [directory.Key]. A change that waits is counted with the size of
 // its addresses, so these are copies: they must not keep the longer texts that they were cut from.
@@ -136,6 +139,7 @@ func (r *Registry) giveUp(rt *directory.Runtime, key message.URL) {
 		return
 	}
 	r.directory.GiveUp(rt, key, time.Now())
+	r.moved(key)
 }
 
 // unfollow ends the subscription to a remote runtime's list here. It runs in the loop.

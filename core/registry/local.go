@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,11 +19,13 @@ type local struct {
 	user      message.URL
 	schema    message.URL
 	private   bool
-	named     bool // the application has chosen the name: the address stays this runtime's
+	named     bool // by wish: the address stays this runtime's
+	ephemeral bool // below the runtime's own address: nobody else knows of it
 	since     time.Time
 	entry     localEntry   // without its proof
 	signed    atomic.Int64 // when the proof at the Domain Registry was issued, Unix milliseconds
 	ungranted atomic.Bool  // the node has not allocated the address yet: it was away
+	released  atomic.Bool  // the name is not to stay this runtime's
 }
 
 // localEntry is an entry as the Domain Registry takes it (specification, "Domain Registry").
@@ -37,8 +40,13 @@ type localEntry struct {
 
 // locals are the hyperties and data objects of this runtime. Any goroutine reads them, the loop writes.
 type locals struct {
-	runtime message.URL
-	known   *table.Table[*local]
+	runtime   message.URL
+	ephemeral string // what the addresses of hyperties begin with that nobody is told of
+	known     *table.Table[*local]
+}
+
+func newLocals(runtime message.URL) *locals {
+	return &locals{runtime: runtime, ephemeral: string(runtime.Join("hyperty")) + "/", known: table.New[*local]()}
 }
 
 func (t *locals) get(url message.URL) (*local, bool) { return t.known.Get(url.Canonical()) }
@@ -52,10 +60,23 @@ func (t *locals) has(u message.URL) bool {
 	return ok
 }
 
+// gone tells whether u is of an ephemeral hyperty that is not registered, or not any more.
+func (t *locals) gone(u message.URL) bool {
+	u = u.Canonical()
+	if !strings.HasPrefix(string(u), t.ephemeral) {
+		return false
+	}
+	if i := strings.IndexByte(string(u[len(t.ephemeral):]), '/'); i >= 0 {
+		u = u[:len(t.ephemeral)+i]
+	}
+	_, ok := t.known.Get(u)
+	return !ok
+}
+
 // isReporter tells whether url may report data objects: a component, or a hyperty that is registered here.
 func (t *locals) isReporter(url message.URL) bool {
 	if url.Within(t.runtime) {
-		return true
+		return !t.gone(url)
 	}
 	l, ok := t.get(url)
 	return ok && l.reporter == ""

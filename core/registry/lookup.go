@@ -67,6 +67,15 @@ func (r *Registry) lookUp(ctx context.Context, key message.URL, anew bool) (*dir
 
 // read asks the Domain Registry and enters its answer.
 func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtime, error) {
+	list, err := r.fetch(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return r.enter(ctx, key, list)
+}
+
+// fetch asks the Domain Registry for the entries of key.
+func (r *Registry) fetch(ctx context.Context, key message.URL) ([]entries.Entry, error) {
 	at := message.DomainRegistryAddress(key.NodeDomain())
 	answer, err := r.call.request(ctx, message.Read, at, map[string]any{"resource": key})
 	var no *message.ResponseError
@@ -75,7 +84,7 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtim
 	case errors.As(err, &no) && no.Code == message.CodeNotFound:
 		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, key.NodeDomain())
 	case errors.As(err, &no) && no.Code == message.CodeTimeout && len(entries.Away(&answer, key)) > 0:
-		return r.enter(ctx, key, entries.Away(&answer, key))
+		return entries.Away(&answer, key), nil
 	case ctx.Err() != nil:
 		return nil, ErrClosed
 	case errors.As(err, &no) && no.Code == message.CodeTooMany: // the Domain Registry is there: no other runtime's claim counts instead
@@ -91,16 +100,22 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtim
 	if err != nil {
 		return nil, r.refuse(message.CodeUnavailable, "the Domain Registry of %s: %v", key.NodeDomain(), err)
 	}
-	return r.enter(ctx, key, list)
+	return list, nil
 }
 
-// enter takes the entry that is believed into the directory; if there is none, the error says why.
-func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
+// choose returns what is believed of the entries of key, and reports their faults.
+func (r *Registry) choose(key message.URL, list []entries.Entry) entries.Choice {
 	c := r.beliefs.Choose(time.Now(), key, list)
 	for _, what := range c.Complaints {
 		r.opts.Log.Error("entry of the Domain Registry refused", "name", key, "runtime", what.Runtime, "error", what.Err)
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Untrusted, To: key, Peer: what.Runtime, Value: what.Err.Error()})
 	}
+	return c
+}
+
+// enter takes the entry that is believed into the directory; if there is none, the error says why.
+func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
+	c := r.choose(key, list)
 	switch domain := key.NodeDomain(); {
 	case c.Entry != nil && c.Entry.Runtime == r.opts.Runtime:
 		return nil, r.refuse(message.CodeNotFound, "%s is registered for this runtime, but no application has it now", key)
@@ -108,6 +123,10 @@ func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.En
 		return r.believe(ctx, key, c.Entry)
 	case c.Strange != nil:
 		return nil, r.refuse(message.CodeForbidden, "%v", c.Strange)
+	case c.Disconnected && c.Owner == r.opts.Runtime: // as while the entry is live still: it is no other runtime that is away
+		return nil, &disconnectedError{r.refuse(message.CodeNotFound, "%s is this runtime's, but no application has it now", key), c.Owner}
+	case c.Released:
+		return nil, &disconnectedError{r.refuse(message.CodeNotFound, "nobody has %s any more", key), c.Owner}
 	case c.Disconnected:
 		return nil, &disconnectedError{r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key), c.Owner}
 	case c.Fault != nil:
@@ -147,6 +166,11 @@ func disconnectedOwner(err error) message.URL {
 		return gone.owner
 	}
 	return ""
+}
+
+// isUnknown tells whether a Domain Registry has no entry of an address: not even one that says whose it was.
+func isUnknown(err error) bool {
+	return isCode(err, message.CodeNotFound) && disconnectedOwner(err) == ""
 }
 
 // Where returns the runtime that an address belongs to, as far as the Registry knows or the address's Domain Registry says.

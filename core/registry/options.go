@@ -10,6 +10,7 @@ import (
 	"github.com/protofly/protofly/core/registry/connections"
 	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -73,6 +74,7 @@ type Options struct {
 	Handlers []Handler // this runtime's P2P Handlers, in the order in which they are offered; deployed by the wiring
 	Policy   Policy
 	Log      hclog.Logger
+	Peers    *logs.Peers // limits the lines about remote runtimes; nil: nothing does
 	Trace    *trace.Hub
 
 	P2P     P2POptions
@@ -91,6 +93,8 @@ type Options struct {
 	// the state of the connection is published: so a message that is posted after "live" was published takes the P2P
 	// connection while that lasts. Calls come one at a time, and report the latest state, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
+	// Moved is told of addresses that somebody else may have now, or nobody. It must not wait. It may be nil.
+	Moved func(address message.URL)
 }
 
 // Trust has the decisions about entries at Domain Registries, and the signing of this runtime's own.
@@ -105,6 +109,8 @@ type Trust struct {
 	// SignEntry returns the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed,
 	// and other runtimes ignore them unless their operators allow unsigned ones.
 	SignEntry func(e proof.Entry, issued, expires time.Time) *proof.EntryProof
+	// MayFind says whether a search may give a hyperty at a runtime. It must be quick. Without it every hyperty is given.
+	MayFind   func(name, runtime message.URL) bool
 	ProofTime time.Duration // how long a signature of an entry is valid; 24 h; renewed when half of it is over
 }
 
@@ -115,6 +121,8 @@ type NodeOptions struct {
 	Idle    time.Duration // how long a stub that was deployed because of remote runtimes is kept without use; 5 min
 	// Back is called when a stub is live again after it was not: messages that went over it meanwhile are lost.
 	Back func(stub message.URL)
+	// State is told whether the Message Node of a domain is connected, each time that its stub says so. It must not wait. It may be nil.
+	State func(domain string, live bool)
 	// Named says whether the operator has named the Message Node of that domain: then remote runtimes may have it reached as
 	// this runtime's own messages may. Without it only the node of Domain counts as named.
 	Named func(domain string) bool
@@ -145,8 +153,7 @@ type OwnOptions struct {
 
 // ChangesOptions are about /registry/changes.
 type ChangesOptions struct {
-	Off   bool          // neither publish nor follow, see [Registry.SetChanges]
-	Grace time.Duration // how long a follower is kept without a live connection; 1 min
+	Off bool // neither publish nor follow, see [Registry.SetChanges]
 }
 
 // withDefaults has all defaults, but for those of P2P and Cache, which the packages of these options have.
@@ -156,7 +163,7 @@ func (o Options) withDefaults() Options {
 		value time.Duration
 	}{
 		{&o.Trust.ProofTime, 24 * time.Hour}, {&o.Nodes.Timeout, 10 * time.Second}, {&o.Nodes.Idle, 5 * time.Minute},
-		{&o.Lookups.Timeout, 5 * time.Second}, {&o.Lookups.MissTime, time.Second}, {&o.Own.Expires, time.Hour}, {&o.Changes.Grace, time.Minute},
+		{&o.Lookups.Timeout, 5 * time.Second}, {&o.Lookups.MissTime, time.Second}, {&o.Own.Expires, time.Hour},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -31,16 +31,12 @@ func (r *Registry) follower(remote message.URL, m *message.Message) {
 	r.publisher.Answer(m)
 }
 
-// expireFollower drops a follower that has no live connection when the grace is over. It runs in the loop.
-func (r *Registry) expireFollower(remote message.URL) {
-	if !r.publisher.Follows(remote) {
-		return
+// endFollower drops a follower with its connection, unless there is another live one: what is published would wait for a runtime
+// that may have gone. When there is a connection again it subscribes again. It runs in the loop.
+func (r *Registry) endFollower(remote message.URL) {
+	if rt, ok := r.directory.Runtime(remote); (!ok || !rt.Way().Live()) && r.publisher.Drop(remote) {
+		r.endForward(remote)
 	}
-	r.loop.After(r.opts.Changes.Grace, func() {
-		if rt, ok := r.directory.Runtime(remote); (!ok || !rt.Way().Live()) && r.publisher.Drop(remote) {
-			r.endForward(remote)
-		}
-	})
 }
 
 // endForward ends the forwarding of updates to a follower. It runs in the loop.

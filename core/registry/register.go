@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,7 +19,9 @@ import (
 
 // Hyperty is an application's request to be registered.
 type Hyperty struct {
-	Name        string      // the chosen identifier: hyperty://<domain>/<Name>; "": the node chooses
+	Name        string      // the wished identifier: hyperty://<domain>/<Name>; "": the node's choice
+	Resumed     bool        // Name was not wished for: it is of an address that was made for this hyperty earlier
+	Ephemeral   bool        // an address below this runtime's, of which nobody is told; see [Registry.RegisterHyperty]
 	User        message.URL // "": user://anonymous
 	Descriptor  message.URL // in the catalogue; "": made from the name
 	Resources   []string
@@ -34,18 +37,27 @@ type Object struct {
 	Reporter  message.URL // the hyperty or stub of this runtime that reports it
 	Resources []string
 	Private   bool // neither in the Domain Registry nor in /registry/changes: Connection objects
+	Wished    bool // URL is a wish: the node has to give it to this runtime's key first, as a hyperty's name
+	Kept      bool // the object outlives this process, and its reporter may not be there yet: the address stays this runtime's
 }
 
 const anonymous message.URL = "user://anonymous"
 
-// RegisterHyperty registers a hyperty with an address of its own, in this Registry, at the Domain Registry and in
-// /registry/changes. The error is a *message.ResponseError with code 409 where the chosen name is another hyperty's.
+// RegisterHyperty registers a hyperty: with an address of its own, in this Registry, at the Domain Registry and in
+// /registry/changes. The error is a *message.ResponseError with code 409 where the wished name is another's.
+//
+// One that is ephemeral is in this Registry alone, and at an address below the runtime's own: <runtime>/hyperty/<Name>, where Name is
+// made up if there is none. Its messages need no other proof than the session that they come in, so no other Registry and no
+// Message Node has to know of it.
 func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL, error) {
+	if h.Ephemeral {
+		return r.registerEphemeral(ctx, h)
+	}
 	url, granted, err := r.hypertyURL(ctx, h.Name)
 	if err != nil {
 		return "", fmt.Errorf("register hyperty %s: %w", h.Name, err)
 	}
-	l := &local{url: url, name: h.Name, named: h.Name != "", user: h.User, since: time.Now()}
+	l := &local{url: url, name: h.Name, named: h.Name != "" && !h.Resumed, user: h.User, since: time.Now()}
 	l.ungranted.Store(!granted)
 	if l.user == "" {
 		l.user = anonymous
@@ -62,19 +74,29 @@ func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL,
 	return url, nil
 }
 
-// hypertyURL returns the address of a hyperty; granted is false while the node is away. Then a name can only be used if the
-// node has granted it before: another runtime may have any other.
+// registerEphemeral registers a hyperty in this Registry alone.
+func (r *Registry) registerEphemeral(ctx context.Context, h Hyperty) (message.URL, error) {
+	id := cmp.Or(h.Name, strings.ToLower(rand.Text()))
+	if err := message.CheckName(id); err != nil {
+		return "", fmt.Errorf("register hyperty: %w", err)
+	}
+	l := &local{url: message.URL(r.locals.ephemeral + id), name: h.Name, user: cmp.Or(h.User, anonymous), private: true, ephemeral: true, since: time.Now()}
+	if err := r.register(ctx, l); err != nil {
+		return "", fmt.Errorf("register hyperty %s: %w", l.url, err)
+	}
+	return l.url, nil
+}
+
+// hypertyURL is the address of a hyperty. While the node is away it is not granted yet; a name is used then only where it
+// was granted before: somebody else may have any other.
 func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL, granted bool, err error) {
 	if name == "" {
 		return r.own.Address(ctx, message.SchemeHyperty)
 	}
-	url, err = message.ParseURL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
-	if err != nil {
+	if err := message.CheckName(name); err != nil {
 		return "", false, err
 	}
-	if url.Base() != url {
-		return "", false, &message.URLError{Text: string(url), Reason: "a name has no /"}
-	}
+	url = message.URL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
 	if _, taken := r.locals.get(url); taken {
 		return "", false, r.refuse(message.CodeConflict, "%s is registered by another application of this runtime", url)
 	}
@@ -93,7 +115,7 @@ func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL
 // RegisterObject registers a data object; its reporter must be registered.
 func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, error) {
 	url, granted := o.URL, true
-	if !r.locals.isReporter(o.Reporter) {
+	if !o.Kept && !r.locals.isReporter(o.Reporter) {
 		return "", fmt.Errorf("register object: its reporter %q is not registered in this runtime", o.Reporter)
 	}
 	if url == "" {
@@ -105,13 +127,18 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 	if url.IsRuntime() || url.IsBackEnd() || directory.Key(url) != url {
 		return "", fmt.Errorf("register object: %w", &message.URLError{Text: string(url), Reason: "no address of a data object"})
 	}
-	if o.Name == "" { // a Domain Registry requires both
+	if o.Wished {
+		if err := r.wish(ctx, url); err != nil {
+			return "", fmt.Errorf("register object %s: %w", url, err)
+		}
+	}
+	if o.Name == "" { // a Domain Registry insists on both
 		o.Name = strings.TrimPrefix(url.Path(), "/")
 	}
 	if o.Schema == "" {
 		o.Schema = r.catalogue("dataschema", url.Scheme())
 	}
-	l := &local{url: url, reporter: o.Reporter.Canonical(), name: o.Name, schema: o.Schema, private: o.Private, since: time.Now()}
+	l := &local{url: url, reporter: o.Reporter.Canonical(), name: o.Name, named: o.Wished || o.Kept, schema: o.Schema, private: o.Private, since: time.Now()}
 	l.ungranted.Store(!granted)
 	l.entry = r.newEntry(url, o.Resources, []string{url.Scheme()})
 	l.entry.Name, l.entry.Schema, l.entry.Reporter = o.Name, o.Schema, o.Reporter
@@ -119,6 +146,26 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 		return "", fmt.Errorf("register object %s: %w", url, err)
 	}
 	return url, nil
+}
+
+// wish has the node give this runtime the address that a reporter wishes for.
+func (r *Registry) wish(ctx context.Context, url message.URL) error {
+	if url.Domain() != r.opts.Domain {
+		return r.refuse(message.CodeBadRequest, "%s is not of this runtime's domain, %s", url, r.opts.Domain)
+	}
+	if _, taken := r.locals.get(url); taken {
+		return r.refuse(message.CodeConflict, "%s is registered by another component of this runtime", url)
+	}
+	got, err := r.own.Name(ctx, url.Scheme(), strings.TrimPrefix(url.Path(), "/"), !r.own.Knows(url))
+	switch {
+	case errors.Is(err, ownnode.ErrAway): // it was granted before
+		return nil
+	case err == nil && got != url:
+		err = fmt.Errorf("the node gave %s instead of %s", got, url)
+	case err == nil:
+		r.own.Granted(url)
+	}
+	return err
 }
 
 func (r *Registry) catalogue(kind, name string) message.URL {
@@ -149,6 +196,7 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 		} else {
 			r.directory.Forget(l.url.Canonical())
 			r.locals.known.Set(l.url.Canonical(), l)
+			r.moved(l.url)
 		}
 	}); err != nil {
 		return err
@@ -193,49 +241,11 @@ func (r *Registry) sign(l *local) *proof.EntryProof {
 	return r.opts.Trust.SignEntry(l.entry.Entry, issued, issued.Add(r.opts.Trust.ProofTime))
 }
 
-// Unregister removes a hyperty: from this Registry at once, from the Domain Registry if it can be reached. A name that the
-// application has chosen stays this runtime's.
-func (r *Registry) Unregister(ctx context.Context, url message.URL) error {
-	return r.unregister(ctx, url)
-}
-
-// UnregisterObject removes a data object.
-func (r *Registry) UnregisterObject(ctx context.Context, url message.URL) error {
-	return r.unregister(ctx, url)
-}
-
-func (r *Registry) unregister(ctx context.Context, url message.URL) error {
-	var l *local
-	if err := r.ask(ctx, func() {
-		var ok bool
-		if l, ok = r.locals.get(url); ok {
-			r.dropLocal(l)
-			if !l.private {
-				r.publisher.Announce(changes.Remove, l.url)
-			}
-		}
-	}); err != nil {
-		return err
-	}
-	if l == nil {
-		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
-	}
-	r.opts.Own.GivenUp(l.url)
-	err := r.release(ctx, l)
-	if errors.Is(err, ownnode.ErrAway) {
-		r.own.Owe(l.url, l, true)
-		err = nil
-	}
-	if err != nil {
-		return fmt.Errorf("unregister %s: %w", url, err)
-	}
-	return nil
-}
-
 // dropLocal forgets a hyperty or data object of this runtime. It runs in the loop.
 func (r *Registry) dropLocal(l *local) {
 	r.locals.known.Delete(l.url.Canonical())
 	r.directory.Changed()
+	r.moved(l.url)
 }
 
 func (r *Registry) refreshPause() time.Duration {
@@ -268,12 +278,11 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if !isCode(err, message.CodeNotFound) {
 		return err
 	}
-	if l.named || l.ungranted.Load() { // the node has lost its state, names included; or it has not heard of the address yet
-		if _, err := r.own.Name(ctx, l.url.Scheme(), strings.TrimPrefix(l.url.Path(), "/"), true); err != nil {
-			return err
-		}
-		l.ungranted.Store(false)
+	// The node has lost its state, the address with it; or has not heard of the address yet.
+	if _, err := r.own.Name(ctx, l.url.Scheme(), strings.TrimPrefix(l.url.Path(), "/"), true); err != nil {
+		return err
 	}
+	l.ungranted.Store(false)
 	return r.createEntry(ctx, l)
 }
 
@@ -297,54 +306,8 @@ func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.
 	wait.Wait()
 }
 
-// releaseAll removes what is registered here from the Domain Registry, as far as releaseTimeout allows.
-func (r *Registry) releaseAll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
-	defer cancel()
-	var list []*local
-	if r.ask(ctx, func() { list = r.locals.public() }) != nil {
-		return
-	}
-	unused := r.own.Unused()
-	for _, l := range list {
-		if !l.named {
-			unused = append(unused, l.url)
-		}
-	}
-	r.eachEntry(ctx, list, func(ctx context.Context, l *local) error { return r.own.LeaveEntry(ctx, l.url) })
-	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
-}
-
-// releaseOwed tells the node, which is back, what was unregistered while it was away.
-func (r *Registry) releaseOwed() {
-	list := r.own.Debts()
-	if len(list) == 0 {
-		return
-	}
-	r.loop.Go(func(ctx context.Context) {
-		r.eachEntry(ctx, list, func(ctx context.Context, l *local) error {
-			if _, again := r.locals.get(l.url); again {
-				return nil
-			}
-			return r.release(ctx, l)
-		})
-	})
-}
-
-// release tells the node that l is registered no more.
-func (r *Registry) release(ctx context.Context, l *local) error {
-	var errs error
-	if !l.private {
-		errs = r.own.LeaveEntry(ctx, l.url)
-	}
-	if !l.named && !l.ungranted.Load() && !errors.Is(errs, ownnode.ErrAway) {
-		errs = errors.Join(errs, r.own.Release(ctx, []message.URL{l.url}))
-	}
-	return errs
-}
-
-// Allocate returns an address of the scheme that only this runtime has, from a block that the Message Node of its domain has
-// given (specification, "Address allocation").
+// Allocate returns an address of the scheme that is this runtime's alone, from a block that the own domain's Message
+// Node has given (specification, "Address allocation").
 func (r *Registry) Allocate(ctx context.Context, scheme string) (message.URL, error) {
 	return r.own.Allocate(ctx, scheme)
 }

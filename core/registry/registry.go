@@ -64,7 +64,7 @@ func New(o Options) *Registry {
 	r.changes = r.url.Join("changes")
 	r.call = &caller{Bus: o.Bus, url: r.url, timeout: o.Lookups.Timeout, log: o.Log}
 	r.directory = directory.New(o.Cache)
-	r.locals = &locals{runtime: o.Runtime, known: table.New[*local]()}
+	r.locals = newLocals(o.Runtime)
 	r.stubs = &stubs{loop: r.loop, call: r.call, deployer: o.Deployer, known: table.New[*stub](), leaving: table.New[*stub]()}
 	r.peers = connections.New(o.P2P)
 	r.nodes = nodes.New(nodes.Options{Self: o.Runtime, Domain: o.Domain, Max: o.Nodes.Max, Named: o.Nodes.Named, NoDeployer: o.Deployer == nil,
@@ -83,7 +83,7 @@ func New(o Options) *Registry {
 }
 
 // Local tells whether u is this runtime's: one of its components, or registered here.
-func (r *Registry) Local(u message.URL) bool { return r.locals.has(u) }
+func (r *Registry) Local(u message.URL) bool { return r.locals.has(u) && !r.locals.gone(u) }
 
 // ask has the loop run task and waits for it. After an error the task may still run: what it writes must not be read then.
 // ask must not be called in the loop.

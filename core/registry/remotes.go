@@ -16,11 +16,19 @@ func (r *Registry) learn(rt *directory.Runtime, url message.URL, from directory.
 	case directory.Refused:
 		return false
 	case directory.Entered:
+		r.moved(key)
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rt.URL()})
 	case directory.Joined:
 		r.sayJoined(rt, key)
 	}
 	return true
+}
+
+// moved reports that another runtime may have an address now, or none.
+func (r *Registry) moved(key message.URL) {
+	if r.opts.Moved != nil {
+		r.opts.Moved(key)
+	}
 }
 
 // join enters an address into the entry of the live connection that carries messages to it for the first time. It does not

@@ -138,6 +138,9 @@ func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
 	if own {
 		r.own.Set(ev.Value == message.Live)
 	}
+	if r.opts.Nodes.State != nil {
+		r.opts.Nodes.State(s.Domain, ev.Value == message.Live)
+	}
 	if back {
 		r.loop.Go(func(context.Context) { r.opts.Nodes.Back(s.URL) })
 	}

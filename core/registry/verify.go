@@ -30,7 +30,11 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	remoteURL = remoteURL.Canonical()
 	key := directory.Key(from)
 	a, known := r.directory.Find(key)
-	its := known && a.Runtime.URL() == remoteURL || r.gaveUpLately(remoteURL, from, key, known)
+	lately, _ := r.lately(remoteURL, from, key, known)
+	its := known && a.Runtime.URL() == remoteURL || lately
+	if known && its && a.Leads() { // it was looked up meanwhile
+		return nil
+	}
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
@@ -79,8 +83,8 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 		}
 		return message.ErrWouldBlock
 	}
-	if r.gaveUpLately(remoteURL, from, key, known) {
-		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() {
+	if its, led := r.lately(remoteURL, from, key, known); its {
+		if rt, ok := r.directory.Runtime(remoteURL); led || ok && rt.Way().Live() {
 			return nil
 		}
 		return message.ErrWouldBlock
@@ -91,9 +95,13 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 	return message.ErrWouldBlock
 }
 
-// gaveUpLately tells whether the runtime remote has given up the address lately, and no runtime has it now.
-func (r *Registry) gaveUpLately(remoteURL, from, key message.URL, known bool) bool {
-	return !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now())
+// lately tells whether the runtime remote has given up the address lately, and nobody has it now. led: it led there until then. The
+// Domain Registry, which has forgotten it, cannot be asked any more whose it was.
+func (r *Registry) lately(remoteURL, from, key message.URL, known bool) (its, led bool) {
+	if known || r.locals.has(from) {
+		return false, false
+	}
+	return r.directory.Lately(key, remoteURL, time.Now())
 }
 
 // refuseKnown refuses an address that is known to belong to another runtime than remote.
@@ -101,6 +109,8 @@ func (r *Registry) refuseKnown(remoteURL, from, key message.URL, a directory.Add
 	switch {
 	case r.locals.has(from):
 		return r.forged(remoteURL, from, "of this runtime")
+	case known && a.Runtime.URL() == remoteURL:
+		return nil
 	case key.Scheme() == message.SchemeConnection && known,
 		known && a.Source == directory.Registered && r.beliefs.ReadLately(time.Now(), key):
 		return r.forged(remoteURL, from, "another runtime's")
@@ -152,12 +162,8 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 // domain but for the addresses of a runtime with a key or a P2P connection, and those that a runtime has claimed. The error
 // is a *message.ResponseError.
 func (r *Registry) VerifyLocal(owner, from message.URL) error {
-	var s *stub
-	if owner.Within(r.opts.Runtime) {
-		if s, _ = r.stubs.of(owner); s == nil && isStubPath(owner) {
-			return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
-		}
-	} else if l, ok := r.locals.get(owner); !ok || l.reporter != "" {
+	s, core, known := r.poster(owner)
+	if !known {
 		return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
 	}
 	if from.Within(owner) {
@@ -167,12 +173,26 @@ func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	switch {
 	case isLocal && l.reporter == owner.Canonical():
 		return nil
-	case isLocal && s == nil && owner.Within(r.opts.Runtime):
+	case isLocal && core:
 		return nil
 	case !isLocal && s != nil && s.Role == sdk.RoleNode && r.nodeMayPost(s, from):
 		return nil
 	}
 	return r.forged(owner, from, "not its own, nor of an object that it reports")
+}
+
+// poster tells what a component of this runtime is that posts: a stub, one of the core's own, or else a hyperty.
+func (r *Registry) poster(owner message.URL) (s *stub, core, known bool) {
+	if l, ok := r.locals.get(owner); ok {
+		return nil, false, l.reporter == ""
+	}
+	if !owner.Within(r.opts.Runtime) || r.locals.gone(owner) {
+		return nil, false, false
+	}
+	if s, _ = r.stubs.of(owner); s == nil && isStubPath(owner) {
+		return nil, false, false
+	}
+	return s, s == nil, true
 }
 
 // isStubPath tells whether u, a component of this runtime, has the form of a stub's address.

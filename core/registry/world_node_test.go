@@ -40,7 +40,7 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 		json.Unmarshal(body.Value, &v)
 		var list []message.URL
 		if name, ok := v.Identifier.(string); ok {
-			url := message.URL("hyperty://" + domain + "/" + name)
+			url := message.URL(body.Scheme + "://" + domain + "/" + name)
 			if owner := w.names[url]; owner != "" && owner != s.url {
 				return m.Refuse(message.CodeConflict, "taken")
 			}
@@ -53,6 +53,15 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 			}
 		}
 		return m.Respond(message.CodeOK, map[string]any{"allocated": list})
+	case m.To == message.AllocationAddress(domain) && m.Type == message.Delete:
+		var gone struct{ ChildrenResources message.URLs }
+		m.Decode(&gone)
+		for _, u := range gone.ChildrenResources {
+			w.freed = append(w.freed, u)
+			if w.names[u] == s.url {
+				delete(w.names, u)
+			}
+		}
 	case m.To == message.DomainRegistryAddress(domain):
 		return w.domainRegistry(m, body.Resource, body.Value)
 	}
@@ -67,6 +76,9 @@ func (w *world) domainRegistry(m message.Message, resource message.URL, value js
 		w.entries[e.URL] = value
 		delete(w.gone, e.URL)
 	case message.Read:
+		if w.found != nil && resource.Scheme() != message.SchemeHyperty {
+			return w.found(m)
+		}
 		w.reads[resource]++
 		e, ok := w.entries[resource]
 		if !ok {

@@ -37,9 +37,11 @@ type world struct {
 	gone      map[message.URL]bool            // disconnected entries
 	reads     map[message.URL]int
 	asked     []message.Message                                // what the node was asked
+	freed     []message.URL                                    // addresses, in their order
 	down      bool                                             // the node does not answer
 	cheat     func(url message.URL, entry json.RawMessage) any // what the Domain Registry answers instead of the entry
 	slow      time.Duration
+	found     func(m message.Message) message.Message // answers searches
 }
 
 // inWorld runs a test in a new world, in fake time.

@@ -46,7 +46,7 @@ func (h *hearing) of(u message.URL) int {
 // hears gives a pair's b something to hear with.
 func hears(t *testing.T, o Options, hook func(fromA bool, path Path, frame []byte) [][]byte) (*pairOf, *hearing) {
 	h := &hearing{known: map[message.URL]int{}}
-	o.Announced, o.Acceptor = h.announced, taking(h.deliver)
+	o.Claims.Announced, o.Acceptor = h.announced, taking(h.deliver)
 	return newPair(t, o, hook), h
 }
 
@@ -153,7 +153,7 @@ func (h *hearing) ended(_ context.Context, _ message.URL, addresses []message.UR
 func TestEndedIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &hearing{known: map[message.URL]int{}, gone: map[message.URL]int{}}
-		p := newPair(t, Options{Announced: h.announced, Ended: h.ended, Acceptor: taking(h.deliver)}, nil)
+		p := newPair(t, Options{Claims: Claims{h.announced, h.ended}, Acceptor: taking(h.deliver)}, nil)
 		const x, y message.URL = "hyperty://a.example/x", "hyperty://a.example/y"
 		n := uint64(0)
 		post := func(path Path) {

@@ -24,6 +24,7 @@ type place struct {
 func (p *place) URL() message.URL                            { return p.url }
 func (p *place) Post(context.Context, message.Message) error { return nil }
 func (p *place) Close(context.Context) error                 { p.stop(); return nil }
+func (p *place) Release(ctx context.Context) error           { return p.Close(ctx) }
 func (p *place) PostTracked(context.Context, message.Message, func(hyperty.Outcome)) error {
 	return nil
 }

@@ -26,10 +26,10 @@ func TestManyAddressesAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &hearing{known: map[message.URL]int{}}
-				p := newPair(t, Options{TTL: -1, Acceptor: taking(h.deliver), Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
+				p := newPair(t, Options{TTL: -1, Acceptor: taking(h.deliver), Claims: Claims{Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 					time.Sleep(slow(h))
 					h.announced(ctx, remote, list)
-				}}, nil)
+				}}}, nil)
 				const all = 10_000
 				for n := range all {
 					m := letter(uint64(n+1), 20)

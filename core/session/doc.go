@@ -22,7 +22,8 @@
 //     sdk/proof. Options.Trust decides with which runtimes there is a session at all.
 //   - Of a runtime that has not proven its address only a handshake under way is kept, for some seconds, in a pool with a bound
 //     of its own; under load not even that, see internal/strangers. Each stub has an allowance of handshakes, besides one for
-//     all: a flood by one stub leaves the others theirs. An idle session is dropped when nothing is under way: see machine.clean.
+//     all: a flood by one stub leaves the others theirs.
+//   - A session ends when it has nothing to keep, and when its runtime has gone; see "The end of a session".
 //   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.Totals.Bytes in all; messages
 //     that wait at the receiver by Options.InboxBytes a peer and Options.Totals.Bytes in all. The sender keeps 64 bytes of
 //     each message until it is taken. When something is full, Post waits.
@@ -47,8 +48,8 @@
 // addresses were there.
 //
 // Besides messages a frame has records: what one session tells the other. Records are numbered, acknowledged and sent again like
-// messages. One kind says which messages were taken. Another announces an address of this runtime: it goes before the
-// first message from that address.
+// messages. One kind says which messages were taken, and one which were refused, and why: the runtime that they are from
+// tells their senders. Another announces an address of this runtime: it goes before the first message from that address.
 //
 // The sender computes how much it may post to a destination (its credit) from what was posted and not taken yet, and from the
 // size of the peer's inbox. While a listener's inbox is full, the session has a queue and a goroutine for it.
@@ -77,6 +78,7 @@
 //	receiver   the expected number, duplicates, the inbox, when to acknowledge
 //	pairing    which incarnation is the peer, and how another one becomes it
 //	paths      which path is used, when it is left, probes
+//	vigil      whether a peer that is silent has gone
 //	outcomes   what the peer is told of its messages, and when it is asked about ours
 //	turn       who sends, and when the goroutine that sends looks for work
 //	deliver    from batches to listeners, the goroutine for those that wait, and the queues of destinations that are behind
@@ -120,9 +122,28 @@
 //	                   makes the report to the peer
 //
 // What is due by time is machine.due, and machine.tick does it; the pump asks both (send.go). path.go changes the path, pair.go the
-// incarnation that is the peer. strangers.go makes a session when a handshake has ended; Sessions.sweep drops one that is idle.
+// incarnation that is the peer. What answers a hello goes by the path that it came by, too (machine.disturbed): the one in use may
+// lead to a life of the peer that is over. strangers.go makes a session when a handshake has ended; Sessions.sweep drops one that is
+// idle, or whose peer has gone (ending.go).
 //
 // [Path], [Key] and [Acceptor] are aliases, because the parts below use these types and cannot import this package.
+//
+// # The end of a session
+//
+// What is kept of a remote runtime ends within these bounds. They are looked at every half minute.
+//
+//   - Nothing was exchanged for Options.IdleTimeout (10 min), nothing is under way, there is no direct path, and nothing of this
+//     runtime relies on the other one (Silence.Keeps): the session is dropped. Whoever speaks next pairs again, which takes a
+//     round trip or two. Nothing is lost, and nothing is in doubt.
+//   - The runtime has gone. One that is silent for Silence.Ask (2 min) is asked for a sign of life: once after each use, and again
+//     and again where something is kept for it. It has gone when its Message Node says then that it is not connected (3 min after
+//     it was heard of last), when it does not answer (Silence.Gone, 5 min), or when there was no way to ask it (Silence.Lost, 1 h).
+//     What is kept for it is given up, and the senders are told (Expired, then Gone). While messages of it wait for listeners
+//     here it has not gone.
+//   - The table of sessions is full: those that are idle for a minute make room.
+//
+// A runtime that was only out of reach, for long, comes back in the same life to another life of this runtime: it is told of a
+// restart (Reset), and what it had sent and has no word of is in doubt there, as after any restart.
 //
 // # What it does not do
 //
@@ -137,6 +158,6 @@
 //
 // A session that has something to do has up to two goroutines: the pump, which also does what is due by time, and the
 // deliverer. It has one more for each destination that is behind. They end when there has been nothing to do for a while, and
-// their buffers go with them: an idle session is one small struct, until it is dropped after Options.IdleTimeout.
+// their buffers go with them: an idle session is one small struct, until it ends.
 // [Sessions.Close] waits for all of them.
 package session

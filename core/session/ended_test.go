@@ -19,7 +19,7 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &hearing{known: map[message.URL]int{}, gone: map[message.URL]int{}}
 		release := make(chan struct{})
-		p := newPair(t, Options{Announced: h.announced, Ended: h.ended, Acceptor: each(func(_ context.Context, d *came) bool {
+		p := newPair(t, Options{Claims: Claims{h.announced, h.ended}, Acceptor: each(func(_ context.Context, d *came) bool {
 			if d.Wait {
 				<-release
 				d.Receipt.Taken()

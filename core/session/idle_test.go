@@ -185,11 +185,12 @@ type star struct {
 	hub   *Sessions
 	mu    sync.Mutex
 	tips  map[message.URL]*Sessions
-	count byte
+	mute  map[message.URL]bool // those of whom nothing arrives
+	count uint16
 }
 
 func newStar(t *testing.T, o Options) *star {
-	st := &star{t: t, tips: map[message.URL]*Sessions{}}
+	st := &star{t: t, tips: map[message.URL]*Sessions{}, mute: map[message.URL]bool{}}
 	o.Self, o.Key, o.Acceptor = alice, aliceSelf.key, taking(func(context.Context, message.URL, message.Message) {})
 	o.Send = func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
 		st.mu.Lock()
@@ -209,9 +210,15 @@ func newStar(t *testing.T, o Options) *star {
 // tip joins one more runtime.
 func (st *star) tip() *Sessions {
 	st.count++
-	who := someone("tips.example", 100+st.count)
+	who := numbered("tips.example", 100, st.count)
 	s := New(Options{Self: who.url, Key: who.key, TTL: 3 * time.Second, Acceptor: taking(func(context.Context, message.URL, message.Message) {}),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+			st.mu.Lock()
+			mute := st.mute[who.url]
+			st.mu.Unlock()
+			if mute {
+				return nil
+			}
 			for _, f := range frames {
 				st.hub.Receive(ctx, who.url, path, append([]byte(nil), f...))
 			}
@@ -258,6 +265,7 @@ func TestForsaken(t *testing.T) {
 		taken := 0
 		st.hub.o.Acceptor = taking(func(context.Context, message.URL, message.Message) { taken++ })
 		gone := st.tip()
+		gone.o.IdleTimeout, gone.o.Silence.Ask = -1, 0 // it does not take the other one for gone
 		told := 0
 		gone.o.Events = func(e Event) {
 			if e.Kind == Reset {

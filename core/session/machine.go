@@ -11,6 +11,7 @@ import (
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/core/session/internal/turn"
+	"github.com/protofly/protofly/core/session/internal/vigil"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -22,6 +23,7 @@ type machine struct {
 	remote message.URL
 	total  *memory.Total // of all sessions
 	space  chan struct{} // total sends here when it has room again, while posters wait for that
+	ended  chan struct{} // closed when the session is forgotten; nil: nobody has waited
 
 	gone       bool // forgotten by all: look it up again
 	closing    bool // no message is taken any more
@@ -39,6 +41,7 @@ type machine struct {
 	recv   receiver.Receiver
 	tell   outcomes.Outcomes
 	ledger *outcomes.Ledger // of the peer
+	vigil  vigil.Vigil
 }
 
 // todo is what a machine wants. session.unlock does it. What follows from the path in use is not among it: that is compared
@@ -48,6 +51,13 @@ type todo struct {
 	deliver turn.Want // of the goroutine that delivers
 	forget  bool      // the session leaves the table
 	events  []Event   // to be told when the lock has been given back
+	aside   []aside   // to be sent then
+}
+
+// aside is frames that go by a path whether or not it is the one in use.
+type aside struct {
+	path   Path
+	frames [][]byte
 }
 
 // some tells whether something is wanted, events apart.
@@ -65,7 +75,7 @@ func newMachine(o *Options, total *memory.Total, self, remote message.URL, l *ha
 	return machine{
 		o: o, remote: remote, total: total, space: make(chan struct{}, 1),
 		send: sender.New(sender.Options{RingBytes: o.RingBytes, FrameBytes: o.FrameBytes, InboxBytes: o.InboxBytes, TTL: o.TTL}),
-		recv: receiver.New(receiver.Options{InboxBytes: o.InboxBytes, AckFrames: o.Acks.Frames, AckDelay: o.Acks.Delay, Claims: o.Announced != nil}),
+		recv: receiver.New(receiver.Options{InboxBytes: o.InboxBytes, AckFrames: o.Acks.Frames, AckDelay: o.Acks.Delay, Claims: o.Claims.Announced != nil}),
 		paths: paths.New(paths.Options{
 			ProbeMin: o.Paths.ProbeMin, ProbeMax: o.Paths.ProbeMax, Stall: o.Paths.Stall,
 			AsidePause: o.Acks.Delay, AsideCount: o.Acks.Frames, AsideBytes: o.InboxBytes / 8,
@@ -73,6 +83,7 @@ func newMachine(o *Options, total *memory.Total, self, remote message.URL, l *ha
 		tell:   outcomes.New(outcomes.Options{TTL: o.TTL, Delay: o.Acks.Delay, Forgiven: o.Linger}),
 		pair:   pairing.New(pairing.Options{ProbeMin: o.Paths.ProbeMin, ProbeMax: o.Paths.ProbeMax, Keys: o.keyLimits()}, self, remote, l),
 		ledger: outcomes.NewLedger(owner, o.InboxBytes),
+		vigil:  vigil.New(o.Silence.times()),
 	}
 }
 
@@ -108,8 +119,11 @@ func (m *machine) handOver() {
 // forget has the session leave the table: whoever has it looks it up again.
 func (m *machine) forget() { m.gone, m.todo.forget = true, true }
 
-// usedAt is when the peer was heard of last.
-func (m *machine) usedAt() time.Duration { return max(m.tell.HeardAt(), m.pair.PairedAt()) }
+// heardAt is when the peer was heard of last.
+func (m *machine) heardAt() time.Duration { return max(m.tell.HeardAt(), m.pair.PairedAt()) }
+
+// usedAt is when messages were last noticed to have been exchanged with the peer.
+func (m *machine) usedAt() time.Duration { return max(m.vigil.UsedAt(), m.pair.PairedAt()) }
 
 // waits tells whether the peer has to acknowledge something.
 func (m *machine) waits() bool { return m.pair.Peer() != 0 && !m.send.Empty() }
@@ -133,27 +147,4 @@ func (m *machine) usesStub(stub message.URL, within, now time.Duration) bool {
 	sends := m.paths.Used().Stub == stub
 	heard := m.tell.HeardAt()
 	return sends && !m.send.Empty() || (sends || m.paths.LastIn().Stub == stub) && heard != 0 && now-heard < within
-}
-
-// An idle session is dropped when nothing was heard of the peer for Options.IdleTimeout, provided that it is clean: all
-// that was sent is known to be taken, all that came was taken, and the peer has acknowledged that it knows so. What comes
-// then pairs again, under another incarnation of the same life. So the peer knows that nothing which it has sent to the
-// session before and has no word of was ever accepted here, and sends it again; and keys, numbers and reports of the
-// session before count for nothing.
-
-// clean tells whether nothing would be lost or told wrongly if the session were dropped.
-func (m *machine) clean() bool { return m.still() && m.ledger.Empty() }
-
-// still is clean where the peer may not know of everything that was taken here.
-func (m *machine) still() bool {
-	return !(m.gone || m.closing || m.pair.Peer() == 0 || m.turn.Running() || m.turn.Sending() || m.delivering || m.recv.Busy() ||
-		m.send.Waiting() > 0 || !m.send.Empty() || m.send.Outstanding() > 0 || m.recv.Cost() != 0 || m.recv.Backlog() > 0 ||
-		m.pair.Opening() || m.recv.Owes() || m.tell.Owes())
-}
-
-// forsaken tells whether a session is kept for nothing but a peer that does not acknowledge what it is told, for so long
-// that it has given up what it has sent: messages of its own are in doubt there already.
-func (m *machine) forsaken(now time.Duration) bool {
-	most := outcomes.Silence(m.o.TTL)
-	return most > 0 && now-m.usedAt() >= most && m.still()
 }

@@ -48,7 +48,7 @@ func (m *machine) take(d *sender.Destination, path *Path, switches bool, msg *me
 	if switches {
 		m.send.AnnounceAgain() // the peer may have forgotten what it heard on a path that it does not keep addresses for
 	}
-	if m.o.Announced != nil {
+	if m.o.Claims.Announced != nil {
 		if c, needed := m.send.Announce(msg); needed {
 			m.claim(c, due)
 		}
@@ -100,7 +100,7 @@ func (m *machine) givesUp(d *sender.Destination, w *poster, why error, now time.
 // admit takes the messages of posters that wait, as far as there are credit and room: of each destination in turn, and of
 // each in the order of the calls.
 func (m *machine) admit(now time.Duration) {
-	if m.closed {
+	if m.closed || m.gone {
 		return
 	}
 	m.send.Full(false)
@@ -155,7 +155,7 @@ func (m *machine) endAddress(address message.URL, now time.Duration) {
 		return
 	}
 	c := wire.Claim{Address: address, Ended: true}
-	if now-m.usedAt() > lately || !m.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
+	if now-m.heardAt() > lately || !m.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
 	m.claim(c, m.send.Expiry(now))
@@ -209,6 +209,7 @@ func (m *machine) reported(record []byte, now time.Duration) {
 		m.count.dropped++
 	}
 	m.lost(r.Watched, Event{Kind: Settled, Code: r.Code})
+	m.lost(r.Refused, Event{Kind: Rejected, Code: r.Code, Why: r.Why})
 	m.freed(r.Freed, false, now)
 }
 

@@ -25,6 +25,7 @@ type fate struct {
 	failed    bool     // its destination vanished, and its sender was to be told
 	told      *Event   // that it was given up
 	settled   *Event   // that it was taken or refused
+	answered  bool     // Options.Refuse was told that it is refused
 }
 
 // destinations is how many applications each side of the model has.
@@ -223,6 +224,10 @@ func (m *model) event(e Event) {
 		switch {
 		case f.told != nil || f.settled != nil:
 			m.t.Errorf("%d: told twice: %+v %+v, and %+v", n, f.told, f.settled, e)
+		case e.Kind == Rejected && !f.failed:
+			m.t.Errorf("%d was said to be rejected, and was not: %+v", n, e)
+		case e.Kind == Rejected:
+			f.settled = &e
 		case e.Kind != Settled:
 			f.told = &e
 		case !f.watched:
@@ -288,9 +293,11 @@ func (m *model) judge() {
 			m.t.Errorf("%d was watched, and nothing was said of it", n)
 		case arrived && f.told != nil && !f.told.MayHaveArrived:
 			m.t.Errorf("%d arrived though it was said that it cannot have: %+v", n, *f.told)
+		case f.failed && f.told == nil && f.settled == nil && !f.answered:
+			m.t.Errorf("%d was refused without a word", n)
 		}
 	}
-	if m.refusals != m.failures() {
+	if m.refusals > m.failures() || m.refusals < m.failures() && !m.rules.rejections {
 		m.t.Errorf("%d messages failed, %d refusals were asked for", m.failures(), m.refusals)
 	}
 }

@@ -129,6 +129,7 @@ type rules struct {
 	ring, inbox          int
 	keyFrames            int
 	announces            bool    // addresses are announced
+	rejections           bool    // a side tells its senders itself of what the other one refuses
 	inline               float64 // how often a path takes a frame at once; negative: it cannot be asked to
 }
 
@@ -170,6 +171,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	m.rules.vanish = pick(0, 0, 0.1)
 	m.rules.inline = pick(-1, 0.5, 0.9, 1)
 	m.rules.announces = r.IntN(2) == 0
+	m.rules.rejections = r.IntN(2) == 0
 	for i, who := range []person{aliceSelf, bobSelf} {
 		m.sides[i] = &side{me: i, url: who.url, key: who.key, last: make(map[order]uint64), n: uint64(i) << 32}
 	}
@@ -308,18 +310,20 @@ func (m *model) start(i int) {
 			return m.send(ctx, i, path, frames)
 		},
 		Acceptor: a, Events: m.event,
-		Refuse: func(message.URL, message.Message, error) {
+		Refuse: func(_ message.URL, msg message.Message, _ error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.refusals++
+			m.ledger[number(msg)].answered = true
 		},
-		Route: func(message.URL) (Path, bool) { return m.route() },
+		Rejections: m.rules.rejections,
+		Route:      func(message.URL) (Path, bool) { return m.route() },
 	}
 	if m.rules.inline >= 0 {
 		o.TrySend = func(path Path, _ message.URL, frame []byte) bool { return m.try(i, path, frame) }
 	}
 	if m.rules.announces {
-		o.Announced = func(context.Context, message.URL, []message.URL) {}
+		o.Claims.Announced = func(context.Context, message.URL, []message.URL) {}
 	}
 	s := New(o)
 	a.life = s.Incarnation()

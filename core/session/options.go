@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -12,8 +13,10 @@ import (
 	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/memory"
+	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/strangers"
+	"github.com/protofly/protofly/core/session/internal/vigil"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/work"
@@ -23,6 +26,16 @@ import (
 
 // Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
 type Path = paths.Path
+
+// Claims take what remote runtimes say of their addresses. They must not wait for listeners.
+type Claims struct {
+	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
+	// are delivered. With it this side announces its own addresses as well.
+	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
+	// listeners. It may be nil.
+	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
+}
 
 // Key is what a runtime proves in its sessions that it is who its URL says.
 type Key = handshake.Key
@@ -47,15 +60,14 @@ type Options struct {
 	// session's. What it does not take, because the destination's listener is behind, and what comes for that destination
 	// after it, is given to Accept in a goroutine of the destination's own; its ctx ends with Close. Others go on.
 	Acceptor Acceptor
-	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
-	// are delivered; it must not wait for listeners. With it this side announces its own addresses as well.
-	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
-	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
-	// listeners.
-	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Claims are what remote runtimes say of their addresses.
+	Claims Claims
 	// Refuse is told that nobody will take m, a message of remote that Acceptor has taken: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)
+	// Rejections has this side tell the senders of messages that a remote runtime refuses, which are in events of the kind
+	// [Rejected]. Without it remote runtimes answer them, as they answer those of runtimes that cannot do that.
+	Rejections bool
 	// Route is the best path now. It is asked when no path is known, when a path failed, and with every probe. It
 	// must not block for long. Without it, or where it says false, the session answers on the path by which the
 	// last frame came.
@@ -75,11 +87,13 @@ type Options struct {
 	Paths      PathTimes
 	Keys       KeyLimits
 	Totals     Totals
-	// IdleTimeout is how long nothing is heard of a remote runtime before what is kept of it is dropped, unless
-	// something is under way; 24 h; negative: never. What comes later makes a new session.
+	// IdleTimeout is how long no message is exchanged with a remote runtime before what is kept of it is dropped, unless
+	// something is under way, a direct path is there, or Keeps says so; 10 min; negative: never. What comes later makes a new session.
 	IdleTimeout time.Duration
-	Log         hclog.Logger
-	Trace       *trace.Hub // told of every frame that is sent, and of every message that comes; nil: nobody
+	// Silence is when a remote runtime that is not heard of has gone.
+	Silence Silence
+	Log     hclog.Logger
+	Trace   *trace.Hub // told of every frame that is sent, and of every message that comes; nil: nobody
 }
 
 // Acks are when what was received is acknowledged.
@@ -95,6 +109,35 @@ type PathTimes struct {
 	Stall    time.Duration // without acknowledgement for so long: Stalled; 4 s
 }
 
+// Silence is how long a remote runtime is not heard of before it counts as gone. It never does where messages live for ever
+// (Options.TTL), and as long as messages of it wait here.
+type Silence struct {
+	Ask  time.Duration // before it is asked for a sign of life, and has gone where its Message Node says then that it is not connected; 2 min
+	Gone time.Duration // before it has gone although nobody says so; 10 times Options.TTL, at least 30 s
+	Lost time.Duration // the same where there is no way to ask it; 1 h
+	// Keeps tells whether something of this runtime relies on the session with remote, even where no message is exchanged: it has to
+	// learn that remote has gone, or has started again. It must be quick. Without it nothing does.
+	Keeps func(remote message.URL) bool
+}
+
+// withDefaults is s with its defaults, where messages live for ttl.
+func (s Silence) withDefaults(ttl time.Duration) Silence {
+	if s.Keeps == nil {
+		s.Keeps = func(message.URL) bool { return false }
+	}
+	if ttl < 0 {
+		s.Ask, s.Gone, s.Lost = 0, 0, 0
+		return s
+	}
+	s.Ask = cmp.Or(s.Ask, 2*time.Minute)
+	s.Gone = cmp.Or(s.Gone, outcomes.Silence(ttl))
+	s.Lost = cmp.Or(s.Lost, max(time.Hour, s.Gone))
+	return s
+}
+
+// times are those of a vigil.
+func (s *Silence) times() vigil.Options { return vigil.Options{Ask: s.Ask, Gone: s.Gone, Lost: s.Lost} }
+
 // KeyLimits are how much is sealed with one key.
 type KeyLimits struct {
 	Frames int // 1 Mi
@@ -108,7 +151,7 @@ type Totals struct {
 }
 
 // DefaultIdleTimeout is Options.IdleTimeout where nothing is said.
-const DefaultIdleTimeout = 24 * time.Hour
+const DefaultIdleTimeout = 10 * time.Minute
 
 func (o Options) withDefaults() Options {
 	number := func(p *int, d int) {
@@ -138,6 +181,7 @@ func (o Options) withDefaults() Options {
 	span(&o.Paths.ProbeMax, 2*time.Second)
 	span(&o.Paths.Stall, 4*time.Second)
 	span(&o.Linger, 5*time.Second)
+	o.Silence = o.Silence.withDefaults(o.TTL)
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = DefaultIdleTimeout
 	}
@@ -216,16 +260,19 @@ const (
 	Opened   EventKind = "opened"   // paired with the first incarnation of the remote runtime that we know of
 	Reset    EventKind = "reset"    // the remote runtime has a new incarnation; IDs are in doubt: sent and not known to be taken
 	Renewed  EventKind = "renewed"  // the remote runtime has dropped its side of the session, where nothing was under way; another one goes on
-	Idle     EventKind = "idle"     // nothing was heard for Options.IdleTimeout, or room was needed: this side is dropped
+	Idle     EventKind = "idle"     // nothing was exchanged for Options.IdleTimeout, or room was needed: this side is dropped
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
 	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Paths.Stall although it was asked for
 	Left     EventKind = "left"     // the remote runtime has left the direct Path: it sends over another; so do we
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
+	Gone     EventKind = "gone"     // the remote runtime has gone, see Silence: this side is dropped, and has another life for it should it come back
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged, or not known to be taken
 	Settled  EventKind = "settled"  // IDs, which were posted with PostTracked, were taken, or refused with Code, by their destinations
-	Version  EventKind = "version"  // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
+	// Rejected: IDs were refused by the remote runtime, with Code and because of Why. Their senders do not know it yet.
+	Rejected EventKind = "rejected"
+	Version  EventKind = "version" // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
 	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
 	// Why says what to do. The same refusal is told once in a while.
 	Untrusted EventKind = "untrusted"
@@ -242,7 +289,7 @@ type Event struct {
 	IDs            []message.ID
 	Messages       []message.Message // the same messages without their bodies: who sent what to whom
 	MayHaveArrived bool
-	Code           int // of Settled: 200, or that of the response that the sender gets
+	Code           int // of Settled: 200, or that of the response that the sender gets; of Rejected: that of the refusal
 	Why            string
 }
 

@@ -35,9 +35,13 @@ func (m *machine) adopted(before uint64, now time.Duration) {
 		m.newLedger(now)
 		m.reset(now)
 	}
+	m.ledger.Tells(m.pair.TellsRefusals())
 	m.send.Restart()
 	m.recv.Restart()
 	m.paths.NewPeer()
+	if before != 0 && !handshake.SameLife(before, m.pair.Peer()) {
+		m.leaveLife(now)
+	}
 	m.restartProbe(now)
 	m.poke()
 }
@@ -57,12 +61,27 @@ func (m *machine) reset(now time.Duration) {
 	}
 }
 
-// disturbed does what something asks for that anybody can have sent.
-func (m *machine) disturbed(c pairing.Change, now time.Duration) {
+// disturbed does what something asks for that has come by path, and that anybody can have sent.
+func (m *machine) disturbed(path Path, c pairing.Change, now time.Duration) {
 	m.changed(c, now)
 	if c.Wake {
 		m.poke()
 	}
+	if len(c.Replies) > 0 && !m.paths.Uses(path) {
+		m.todo.aside = append(m.todo.aside, aside{path, c.Replies})
+	}
+}
+
+// leaveLife leaves a direct path that was the last life's of the peer: its end there is gone, whatever the stub here believes. The
+// new life is where its handshake came from.
+func (m *machine) leaveLife(now time.Duration) {
+	used, to := m.paths.Used(), m.paths.LastIn()
+	if !used.Direct || to.IsZero() || used == to {
+		return
+	}
+	m.event(Event{Kind: Left, Path: used, Why: "the remote runtime started again"})
+	m.lose(used, "the remote runtime started again", now)
+	m.switchTo(to, now)
 }
 
 // changed does what a change of the pairing asks for.

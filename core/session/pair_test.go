@@ -156,13 +156,13 @@ func TestOnlyForWhomItIs(t *testing.T) {
 // TestForgedWishes: what anybody can send makes a paired runtime say little, and nothing to a peer that has keys.
 func TestForgedWishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hellos := 0
+		hellos, back := 0, 0
 		p := newPair(t, Options{}, nil)
 		p.hook = func(_ bool, path Path, frame []byte) [][]byte {
 			if h, _ := wire.ParseHead(frame); h.Kind == wire.Hello {
 				hellos++
-				if path == relay {
-					t.Error("a hello went to the path of a stranger")
+				if path == relay { // it came from there: whoever is there may be the peer's next life
+					back++
 				}
 			}
 			return [][]byte{frame}
@@ -187,8 +187,8 @@ func TestForgedWishes(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		p.sync(func() {
-			if hellos == 0 || hellos > 40 {
-				t.Errorf("%d hellos in 4 s because of forged lives", hellos)
+			if hellos == 0 || hellos > 40 || back > 20 {
+				t.Errorf("%d hellos in 4 s because of forged lives, %d of them back to where these came from", hellos, back)
 			}
 		})
 		if st := p.a.lookup(bob); st.m.paths.LastIn() != direct {

@@ -94,13 +94,6 @@ func (m *machine) again(now time.Duration) {
 	m.poke()
 }
 
-// drop forgets a session that has nothing to do.
-func (m *machine) drop() {
-	m.event(Event{Kind: Idle, Path: m.paths.Used(), Why: "nothing was said for long"})
-	m.paths.Leave()
-	m.forget()
-}
-
 // inUse is what is held of the path in use.
 type inUse struct {
 	number uint64          // see paths.Number

@@ -58,12 +58,12 @@ func (m *machine) head(path Path, h wire.Head, body []byte, others *strangers.St
 		m.greeted(path, h, body, others, now)
 		return nil, nil
 	case h.From != m.pair.Peer() || h.To != m.pair.Own():
-		m.disturbed(m.pair.Strange(path.Stub, h.From, now), now)
+		m.disturbed(path, m.pair.Strange(path.Stub, h.From, now), now)
 		return nil, nil
 	}
 	keys = m.pair.Keys()
 	if aead = keys.In.Of(h.Epoch); aead == nil {
-		m.disturbed(m.pair.Unopened(path.Stub, now), now)
+		m.disturbed(path, m.pair.Unopened(path.Stub, now), now)
 	}
 	return keys, aead
 }
@@ -77,8 +77,9 @@ func (m *machine) greeted(path Path, h wire.Head, body []byte, others *strangers
 	c := m.pair.Greeted(path.Stub, h, body, earlier, others, now)
 	if c.Adopted {
 		others.Forget(m.remote)
+		m.paths.Came(path)
 	}
-	m.disturbed(c, now)
+	m.disturbed(path, c, now)
 }
 
 // opened takes a frame that pretends to be of the pair with keys, when it was opened, or that has failed with err. here is what
@@ -88,7 +89,7 @@ func (m *machine) opened(path Path, keys *handshake.Keys, a *arrival, err error,
 	case keys != m.pair.Keys(): // of a handshake that was replaced meanwhile
 		m.count.dropped++
 	case err != nil:
-		m.disturbed(m.pair.Unopened(path.Stub, now), now)
+		m.disturbed(path, m.pair.Unopened(path.Stub, now), now)
 	case !keys.In.Take(a.Head): // the replay check
 		m.count.dropped++
 	default:
@@ -190,9 +191,9 @@ func claimed(ctx context.Context, o *Options, remote message.URL, list []wire.Cl
 			continue
 		}
 		if !c.Ended {
-			o.Announced(ctx, remote, addresses)
-		} else if o.Ended != nil {
-			o.Ended(ctx, remote, addresses)
+			o.Claims.Announced(ctx, remote, addresses)
+		} else if o.Claims.Ended != nil {
+			o.Claims.Ended(ctx, remote, addresses)
 		}
 		addresses = addresses[:0:0]
 	}

@@ -21,8 +21,13 @@ type person struct {
 }
 
 // someone is a runtime of domain; the same seed makes the same one.
-func someone(domain string, seed byte) person {
-	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+func someone(domain string, seed byte) person { return numbered(domain, seed, 0) }
+
+// numbered is one of many.
+func numbered(domain string, seed byte, number uint16) person {
+	of := bytes.Repeat([]byte{seed}, ed25519.SeedSize)
+	of[0], of[1] = of[0]^byte(number), of[1]^byte(number>>8)
+	key := ed25519.NewKeyFromSeed(of)
 	url := message.URL(message.SchemeRuntime + "://" + domain + "/" + proof.RuntimeID(key.Public().(ed25519.PublicKey)))
 	static, err := noise.DH25519.GenerateKeypair(bytes.NewReader(bytes.Repeat([]byte{seed, 1}, handshake.KeySize/2)))
 	if err != nil {

@@ -188,7 +188,6 @@ func (m *machine) rest() {
 	m.send.Rest()
 	m.pair.Rest()
 	if m.pair.Peer() == 0 && m.send.Empty() && m.send.Waiting() == 0 && m.recv.Cost() == 0 && m.send.Outstanding() == 0 {
-		m.paths.Leave()
-		m.forget()
+		m.end()
 	}
 }

@@ -61,13 +61,25 @@ func (s *session) unlock() {
 		close(s.settled)
 		s.settled = nil
 	}
-	events := m.todo.events
-	if events != nil {
-		m.todo.events = nil
+	events, asides := m.todo.events, m.todo.aside
+	if events != nil || asides != nil {
+		m.todo.events, m.todo.aside = nil, nil
 	}
 	s.mu.Unlock()
+	if asides != nil {
+		s.sendAside(asides)
+	}
 	for _, e := range events {
 		s.o.tell(e)
+	}
+}
+
+// sendAside sends frames that go by a path whether or not it is the one in use.
+func (s *session) sendAside(list []aside) {
+	for _, one := range list {
+		for _, frame := range one.frames {
+			s.all.answers.Send(one.path, s.remote, frame)
+		}
 	}
 }
 
@@ -139,7 +151,7 @@ func (s *session) post(ctx context.Context, waits bool, path *Path, key wire.Key
 		return false, nil
 	}
 	if waits && ctx.Err() == nil {
-		return false, s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: *path, taken: make(chan struct{})})
+		return s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: *path, taken: make(chan struct{})})
 	}
 	err = message.ErrWouldBlock
 	if waits {
@@ -173,15 +185,27 @@ func (s *session) enter(m *machine, d *sender.Destination, path *Path, msg *mess
 	s.unlock()
 }
 
-// wait queues the message behind those that wait for its destination, until it is taken. It gives the lock back.
-func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w *poster) (err error) {
+// wait queues the message behind those that wait for its destination, until it is taken. again: the session was forgotten
+// meanwhile. It gives the lock back.
+func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w *poster) (again bool, err error) {
 	m.send.Wait(d, w)
+	if m.ended == nil {
+		m.ended = make(chan struct{})
+	}
+	ended := m.ended
 	m.admit(s.all.now()) // tells the total that we wait for it
 	s.unlock()
 	for err == nil {
 		select {
 		case <-w.taken:
-			return nil
+			return false, nil
+		case <-ended:
+			select {
+			case <-w.taken: // before
+				return false, nil
+			default:
+				return true, nil
+			}
 		case <-m.space:
 			s.with((*machine).admit)
 		case <-ctx.Done():
@@ -191,7 +215,7 @@ func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w
 		}
 	}
 	s.with(func(m *machine, now time.Duration) { err = m.givesUp(d, w, err, now) })
-	return err
+	return false, err
 }
 
 // receive takes a frame that came. It opens the frame without the lock. It is false where the session was forgotten meanwhile.

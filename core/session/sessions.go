@@ -37,6 +37,9 @@ func New(o Options) *Sessions {
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
+	if s.o.Rejections {
+		l.Abilities = handshake.TellsRefusals
+	}
 	s.local.Store(&l)
 	s.life = work.NewGroup()
 	s.forget = func(one *session) { s.table.Forget(one.remote, one) }
@@ -244,6 +247,19 @@ func (s *Sessions) Came(remote message.URL) (Path, bool) {
 	return path, proven && !path.IsZero()
 }
 
+// Heard is when a remote runtime was heard of last that has proven who it is, and whether the path in use is direct; false where
+// there is no such runtime.
+func (s *Sessions) Heard(remote message.URL) (at time.Time, direct, ok bool) {
+	one := s.find(remote.Canonical())
+	if one == nil {
+		return time.Time{}, false, false
+	}
+	one.with(func(m *machine, _ time.Duration) {
+		at, direct, ok = s.epoch.Add(m.heardAt()), m.paths.Used().Direct, m.pair.Peer() != 0
+	})
+	return at, direct, ok
+}
+
 // Uses tells whether any session has something to send over the stub, or has heard of its runtime over it within a time.
 func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
 	var used bool
@@ -253,89 +269,4 @@ func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
 		}
 	}
 	return false
-}
-
-// sweepSoon has idle sessions and unfinished handshakes looked for from now on.
-func (s *Sessions) sweepSoon() {
-	if !s.life.Stopped() {
-		handshakes := time.Duration(0)
-		if s.strangers.Kept() > 0 {
-			handshakes = strangers.PendingTime
-		}
-		s.sweeping.Soon(table.Pause(s.o.IdleTimeout, handshakes), s.now(), s.sweep)
-	}
-}
-
-// sweep drops what was idle for too long.
-func (s *Sessions) sweep() {
-	if !s.life.Begin() {
-		return
-	}
-	defer s.life.Done()
-	s.sweeping.Began()
-	left := s.strangers.Expire(s.now())
-	list := s.existing()
-	left += len(list)
-	if s.o.IdleTimeout > 0 {
-		for _, one := range list {
-			s.dropIdle(one, s.o.IdleTimeout)
-		}
-	}
-	if left > 0 {
-		s.sweepSoon()
-	}
-}
-
-// evictIdle is how long a clean session was idle that makes room for another one, where the table is full.
-const evictIdle = time.Minute
-
-// dropIdle drops a session that is clean, if nothing was heard for so long.
-func (s *Sessions) dropIdle(one *session, idle time.Duration) {
-	one.with(func(m *machine, now time.Duration) {
-		if now-m.usedAt() >= idle && m.clean() {
-			s.renew(handshake.AfterDrop) // before the next one can be made
-			m.drop()
-		}
-	})
-}
-
-// dropForsaken drops a session that is kept for a peer that has gone. That looks to it as if this runtime had started again.
-func (s *Sessions) dropForsaken(one *session) {
-	one.with(func(m *machine, now time.Duration) {
-		if m.forsaken(now) {
-			s.renew(handshake.AfterLoss)
-			m.drop()
-		}
-	})
-}
-
-// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
-// are kept for peers that have gone.
-func (s *Sessions) evict() {
-	now := s.now()
-	if s.sweeping.Vain(now) {
-		return
-	}
-	var list, forsaken []table.Candidate[*session]
-	for _, one := range s.existing() {
-		one.with(func(m *machine, now time.Duration) {
-			c := table.Candidate[*session]{One: one, Used: m.usedAt()}
-			switch {
-			case now-c.Used >= evictIdle && m.clean():
-				list = append(list, c)
-			case m.forsaken(now):
-				forsaken = append(forsaken, c)
-			}
-		})
-	}
-	drop := func(one *session) { s.dropIdle(one, evictIdle) }
-	if len(list) == 0 {
-		list, drop = forsaken, s.dropForsaken
-	}
-	for _, c := range s.table.Oldest(list) {
-		drop(c.One)
-	}
-	if len(list) > 0 {
-		s.sweeping.Room()
-	}
 }

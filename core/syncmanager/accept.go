@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
@@ -12,8 +13,23 @@ import (
 // authorise asks the reporter whether an observer may subscribe to its object, or read it (specification,
 // "Subscribe": forward).
 func (m *Manager) authorise(ctx context.Context, r *reported, observer message.URL, t message.Type) error {
+	if away, err := m.authoriseAway(r, observer); away {
+		return err
+	}
 	_, err := m.ask(ctx, m.messages.Forward(t, r.Reporter(), r.URL(), observer))
 	return err
+}
+
+// authoriseAway decides in the name of a reporter that is away: whom it has allowed before may go on.
+func (m *Manager) authoriseAway(r *reported, observer message.URL) (away bool, err error) {
+	l := m.lock()
+	defer l.unlock()
+	since, away := r.Away()
+	if away && !r.Knows(observer) {
+		err = protocol.Refuse(message.CodeUnavailable, fmt.Sprintf("%s, who reports %s, is away since %s: try again when it is back",
+			r.Reporter(), r.URL(), object.Time(since)))
+	}
+	return away, err
 }
 
 // remoteRequest serves what comes to U/subscription, and to U itself.
@@ -44,7 +60,7 @@ func (m *Manager) remoteRequest(r *reported, msg message.Message) {
 // accept serves a remote sync manager's subscribe.
 func (m *Manager) accept(r *reported, msg message.Message, observer message.URL) error {
 	runtime := msg.From.Runtime()
-	if _, err := message.ParseURL(string(observer)); err != nil {
+	if err := observer.Check(); err != nil {
 		return protocol.Refuse(message.CodeBadRequest, "subscriber: "+err.Error())
 	}
 	if runtime == "" || runtime == m.o.Runtime.Canonical() || msg.From.Canonical() != runtime.Join("sm") {
@@ -65,6 +81,7 @@ func (m *Manager) accept(r *reported, msg message.Message, observer message.URL)
 		m.inTurn(ctx, msg.From, func() {
 			answer, err := m.admit(r, msg, runtime, observer)
 			if err != nil {
+				m.notEntered(r, observer)
 				answer = protocol.Refusal(msg, err)
 			}
 			m.post(ctx, answer)
@@ -100,6 +117,7 @@ func (m *Manager) enterRemote(r *reported, remote, observer message.URL, stop fu
 	err := protocol.NotYours(r.URL(), false)
 	if l.serves(r) {
 		err = r.Enter(remote, observer)
+		l.note(r)
 	}
 	if err != nil || r.forwards[remote] != nil {
 		l.afterwards(stop)
@@ -123,9 +141,14 @@ func (m *Manager) dismiss(r *reported, msg message.Message, observer message.URL
 	defer l.unlock()
 	was := r.Exit(msg.From.Runtime(), observer)
 	l.unforward(r, msg.From.Runtime())
+	l.note(r)
+	_, away := r.Away()
+	if was && away { // its application may just be restarting
+		r.Former([]message.URL{observer})
+	}
 	l.task(msg.From, func(ctx context.Context) {
 		m.post(ctx, msg.Respond(message.CodeOK, nil))
-		if was {
+		if was && !away {
 			m.post(ctx, m.messages.Forward(message.Unsubscribe, r.Reporter(), r.URL(), observer))
 		}
 	})
@@ -150,4 +173,13 @@ func (m *Manager) now(r *reported) replica.Snapshot {
 	l := m.lock()
 	defer l.unlock()
 	return r.Snapshot()
+}
+
+// notEntered tells the reporter that an observer whom it has allowed does not observe.
+func (m *Manager) notEntered(r *reported, observer message.URL) {
+	l := m.lock()
+	defer l.unlock()
+	if l.serves(r) && !r.ObservedBy(observer) {
+		l.tellLeft(r, observer)
+	}
 }

@@ -2,8 +2,10 @@ package syncmanager
 
 import (
 	"context"
+	"errors"
 
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/syncmanager/internal/kept"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/internal/object"
@@ -33,38 +35,12 @@ func (m *Manager) create(msg message.Message) error {
 			m.post(ctx, protocol.Refusal(msg, err))
 			return
 		}
-		m.post(ctx, protocol.Created(msg, r.URL(), r.Children()))
+		m.post(ctx, protocol.Created(msg, r.URL(), r.Children(), nil))
 	})
 	if !started {
 		m.release(body.Resource)
 	}
 	return nil
-}
-
-// resume looks whether the wished object is there already. If its reporter resumes it, done says that the answer is
-// given. Otherwise the address is reserved until release is called.
-func (m *Manager) resume(msg message.Message, body protocol.Request, doc object.Document) (done bool, err error) {
-	l := m.lock()
-	defer l.unlock()
-	if err := l.usage.Reporter(msg.From, l.objects()); err != nil || body.Resource == "" {
-		return false, err
-	}
-	key := body.Resource.Canonical()
-	r := l.reported[key]
-	_, busy := l.creating[key]
-	switch {
-	case r == nil && !busy:
-		l.creating[key] = struct{}{}
-		return false, nil
-	case busy || !r.ReportedBy(msg.From) || !body.Resume:
-		return false, protocol.Refuse(message.CodeConflict, string(body.Resource)+" is reported already")
-	}
-	if err := r.Resume(body.Value, doc); err != nil {
-		return false, err
-	}
-	l.settle(r.Replica, &r.packer)
-	l.answer(protocol.Created(msg, r.URL(), r.Children()))
-	return true, nil
 }
 
 // release gives up the reservation of a wished address.
@@ -82,19 +58,25 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body protoc
 	if left != nil { // an application that is back at once
 		<-left // ends with the sync manager, too
 	}
+	lives, grace, err := m.lifeOf(msg.From, body.Value)
+	if err != nil {
+		return nil, err
+	}
 	url, err := m.o.Objects.RegisterObject(ctx, registry.Object{
 		URL: body.Resource, Scheme: body.Scheme, Name: body.Value.Name, Schema: body.Schema, Reporter: msg.From,
-		Resources: body.Value.Resources, Private: body.Private,
+		Resources: body.Value.Resources, Private: body.Private, Kept: body.Value.Keep,
+		Wished: body.Wish && body.Resource != "" && !msg.From.Within(m.o.Runtime),
 	})
 	if err != nil {
 		return nil, err
 	}
-	r := &reported{forwards: make(map[message.URL]func())}
+	r := &reported{forwards: make(map[message.URL]func()), keep: body.Value.Keep, private: body.Private}
 	r.Object = reporting.New(url, msg.From, body.Value.Childrens, m.messages, m.usage)
+	r.Life(lives)
 	meta := body.Value
 	meta.URL, meta.Reporter, meta.Runtime, meta.Schema = url, msg.From, m.o.Runtime, body.Schema
-	meta.Status, meta.Childrens = "live", r.Children()
-	twice, err := m.enter(r, meta, doc)
+	meta.Status, meta.Childrens, meta.Grace, meta.Away, meta.Data = "live", r.Children(), grace, "", nil
+	twice, err := m.enterKept(r, meta, doc)
 	if err != nil {
 		if !twice { // else it stays registered for the one who has it
 			_ = m.o.Objects.UnregisterObject(ctx, url)
@@ -102,6 +84,22 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body protoc
 		return nil, err
 	}
 	return r, nil
+}
+
+// enterKept is enter, when the disk has the object where it is to be kept.
+func (m *Manager) enterKept(r *reported, meta object.Metadata, doc object.Document) (twice bool, err error) {
+	if !r.keep {
+		return m.enter(r, meta, doc)
+	}
+	whole := meta
+	whole.Data = doc.JSON()
+	if err := m.disk.folder.Write(kept.Record{Object: whole, Private: r.private}); err != nil {
+		return false, protocol.Refuse(message.CodeError, "the runtime cannot keep it: "+message.Reason(err))
+	}
+	if twice, err = m.enter(r, meta, doc); err != nil && !twice {
+		err = errors.Join(err, m.disk.folder.Remove(r.URL()))
+	}
+	return twice, err
 }
 
 // enter makes r known, listens at its addresses, and has the node told. Where that is refused, twice tells whether the address
@@ -124,6 +122,7 @@ func (m *Manager) enter(r *reported, meta object.Metadata, doc object.Document) 
 	r.listens = append(m.listenForChildren(r),
 		m.bus.Listen(object.Subscription(url), func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
 		m.bus.Listen(url, func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
+		m.bus.Listen(object.Changes(url), func(_ context.Context, msg message.Message) { m.published(url, msg) }),
 	)
 	l.settle(r.Replica, &r.packer)
 	l.announce(message.Subscribe, m.o.Domain, meta.Reporter, url, object.Subscription(url))

@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -98,6 +99,39 @@ func TestReporterEndsOnceItHasAllowed(t *testing.T) {
 			if got := a.left() + "; " + b.left(); got != nothing+"; "+nothing {
 				t.Errorf("%s: %s", c.url, got)
 			}
+		}
+	}, "a.example", "b.example")
+}
+
+// The address of an object ends when its updates and its deletion have left for the runtimes that observe it, also where these are
+// slow: what comes from an address that has ended is not believed there.
+func TestAddressEndsBehindTheDeletion(t *testing.T) {
+	run(t, func(w *world) {
+		a, b := w.by["a.example"], w.by["b.example"]
+		alice, bob := a.component("alice"), b.component("bob")
+		defer alice.close()
+		defer bob.close()
+		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":0}`)))
+		o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
+		w.mu.Lock()
+		w.pace = 20 * time.Millisecond
+		w.mu.Unlock()
+		const changes = 200 // a link holds 100
+		for n := range changes {
+			check(t, r.Set(w.ctx, "n", n+1))
+		}
+		check(t, r.Delete(w.ctx))
+		for n := range changes {
+			if c := next(t, o); c.Deleted || string(c.Value) != fmt.Sprint(n+1) {
+				t.Fatalf("change %d is %+v", n+1, c)
+			}
+		}
+		wantEnd(t, o)
+		time.Sleep(time.Minute)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if fmt.Sprint(a.ends) != "[deletion unregistered]" {
+			t.Errorf("in this order: %v", a.ends)
 		}
 	}, "a.example", "b.example")
 }

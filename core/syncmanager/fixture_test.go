@@ -32,6 +32,9 @@ type world struct {
 	mu   sync.Mutex
 	lose func(from, to string, m message.Message) bool // a message that the link is to lose
 	pace time.Duration                                 // of a link: the time that each message takes it
+
+	alter func(m message.Message) message.Message // what a link makes of a message; nil: nothing
+	tells bool                                    // whoever has sent what is lost is told, as a session tells of what it gives up
 }
 
 // runtime is a MessageBus and a sync manager.
@@ -42,6 +45,7 @@ type runtime struct {
 	bus    *bus.MessageBus
 	sm     *Manager
 	limits Limits
+	folder string
 
 	mu       sync.Mutex
 	next     int
@@ -50,6 +54,7 @@ type runtime struct {
 	nodeSays int
 	nodeAway bool                   // the node answers nothing
 	out      map[string]chan flight // the links, by domain
+	ends     []string               // deletions that have left, and objects that were unregistered, in order
 }
 
 // run runs f in a bubble with runtimes for the domains.
@@ -79,11 +84,21 @@ func run(t *testing.T, f func(w *world), domains ...string) {
 }
 
 func (r *runtime) start() {
+	r.mu.Lock()
 	r.bus = bus.New(bus.Options{Runtime: r.url})
+	r.mu.Unlock()
 	r.bus.Connect(bus.Outside{Resolver: r, Forwarder: r})
-	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits,
+	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits, Folder: r.folder,
 		Local:  func(u message.URL) bool { return u.Domain() == r.domain },
 		Remote: func(u message.URL) message.URL { return message.URL("hyperty-runtime://" + u.Domain() + "/r") }})
+	r.sm.Restore()
+}
+
+// now is the MessageBus of the runtime's present life.
+func (r *runtime) now() *bus.MessageBus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bus
 }
 
 func (r *runtime) stop() {
@@ -109,12 +124,18 @@ func (r *runtime) link() {
 					m := f.m
 					time.Sleep(time.Until(f.arrives))
 					r.w.mu.Lock()
-					pace := r.w.pace
+					pace, tells := r.w.pace, r.w.tells
 					lost := r.w.lose != nil && r.w.lose(r.domain, domain, m)
+					if r.w.alter != nil {
+						m = r.w.alter(m)
+					}
 					r.w.mu.Unlock()
 					time.Sleep(pace)
-					if !lost {
-						r.w.by[domain].bus.Arrive(r.w.ctx, r.url, "", m)
+					switch {
+					case !lost:
+						r.w.by[domain].now().Arrive(r.w.ctx, r.url, "", m)
+					case tells:
+						r.sm.Undelivered(r.w.by[domain].url, []message.Message{{ID: m.ID, Type: m.Type, From: m.From, To: m.To}})
 					}
 				case <-r.w.ctx.Done():
 					return
@@ -160,11 +181,14 @@ func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Messag
 		if away {
 			return nil
 		}
-		r.w.wg.Go(func() { r.bus.ArriveFromNode(r.w.ctx, "node", m.Respond(says, nil)) })
+		r.w.wg.Go(func() { r.now().ArriveFromNode(r.w.ctx, "node", m.Respond(says, nil)) })
 		return nil
 	}
 	select {
 	case r.out[route.Remote.Domain()] <- flight{m, time.Now().Add(10 * time.Millisecond)}:
+		if m.Type == message.Delete {
+			r.ending("deletion")
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -189,7 +213,15 @@ func (r *runtime) UnregisterObject(_ context.Context, url message.URL) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.objects, url)
+	r.ends = append(r.ends, "unregistered")
 	return nil
+}
+
+// ending notes a step of an object's end.
+func (r *runtime) ending(step string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends = append(r.ends, step)
 }
 
 func (r *runtime) registered() int {

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
+	"github.com/protofly/protofly/core/syncmanager/internal/missed"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
@@ -27,6 +28,9 @@ type Manager struct {
 	unhear   func()
 
 	renewals chan struct{} // one for each renewal that asks
+	alarm    chan struct{} // holds a token when the clock is to look what is due
+	disk     disk          // where objects are kept
+	life     string        // of this sync manager; another one of this runtime has another
 
 	mu       sync.Mutex
 	later    []func() // to be called when mu is unlocked
@@ -37,6 +41,9 @@ type Manager struct {
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
+	away     map[*reported]struct{}        // whose reporter is away
+	contacts map[message.URL]*contact      // with the runtimes of observed objects
+	missed   missed.Table                  // what other runtimes may not have heard of objects that are reported here
 }
 
 // locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
@@ -150,5 +157,5 @@ func (m *Manager) local(component message.URL) bool {
 	if r := component.Runtime(); r != "" && r != m.o.Runtime.Canonical() {
 		return false
 	}
-	return m.o.Local == nil || component.Within(m.o.Runtime) || m.o.Local(component)
+	return m.o.Local == nil || m.o.Local(component)
 }

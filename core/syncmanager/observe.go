@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -22,14 +24,15 @@ func (m locked) watch(url message.URL) *observed {
 // dropIfIdle forgets an object that nobody observes, or is about to.
 func (m locked) dropIfIdle(o *observed) {
 	if o.Idle() && m.follows(o) {
-		m.forget(o)
+		m.forget(o, protocol.End{})
 	}
 }
 
 // forget takes an observed object out of the table. Its observers are told that it is gone.
-func (m locked) forget(o *observed) {
+func (m locked) forget(o *observed, end protocol.End) {
 	delete(m.observed, o.URL().Canonical())
-	o.Forget()
+	m.unfollow(o)
+	o.Forget(end)
 	m.settle(o.Replica, &o.packer)
 	m.afterwards(o.stop)
 	m.announce(message.Unsubscribe, o.URL().NodeDomain(), m.self, object.Changes(o.URL()))
@@ -55,14 +58,43 @@ func (m *Manager) changed(o *observed, msg message.Message) {
 			l.take(o, u)
 		}
 	case msg.Type == message.Delete && (from == url || from == object.Subscription(url)):
+		var body protocol.Ended
+		if msg.Decode(&body) != nil || body.Why != protocol.Expired || len(body.Reason) > protocol.MaxReason {
+			body.End = protocol.End{Why: protocol.Deleted}
+		}
 		l := m.lock()
 		defer l.unlock()
 		if l.follows(o) {
 			o.Ending()
-			l.forget(o)
+			l.forget(o, body.End)
+		}
+	case msg.Type == message.Forward && from == url:
+		var body protocol.Life
+		if msg.Decode(&body) != nil {
+			return
+		}
+		l := m.lock()
+		defer l.unlock()
+		if l.follows(o) {
+			o.Notice(body.Away)
+			l.keepUp(o)
 		}
 	default:
-		m.log.Debug("what is not from the object itself is ignored", "object", o.URL(), "type", msg.Type, "from", msg.From)
+		m.published(o.URL(), msg)
+	}
+}
+
+// published takes what somebody sends to U/changes: nobody but the object itself publishes there.
+func (m *Manager) published(url message.URL, msg message.Message) {
+	if msg.Type == message.Response || msg.From.Within(url) {
+		return
+	}
+	m.log.Debug("what is not from the object itself is refused", "object", url, "type", msg.Type, "from", msg.From)
+	l := m.lock()
+	_, here := l.reported[url.Canonical()]
+	l.unlock()
+	if here || m.local(msg.From) { // else it has been refused where the object is reported
+		m.refuse(msg, protocol.Refuse(message.CodeForbidden, "only the object itself publishes at "+string(msg.To)))
 	}
 }
 
@@ -80,6 +112,9 @@ func (m locked) take(o *observed, u object.Update) {
 // fetched has an object take the value in the answer to a subscribe.
 func (m locked) fetched(o *observed, meta object.Metadata, doc object.Document) error {
 	err := o.Fetched(meta, doc)
+	if err == nil {
+		m.follow(o)
+	}
 	m.keepUp(o)
 	return err
 }
@@ -87,8 +122,24 @@ func (m locked) fetched(o *observed, meta object.Metadata, doc object.Document) 
 // keepUp does what an observed object wants after something happened to it.
 func (m locked) keepUp(o *observed) {
 	m.settle(o.Replica, &o.packer)
+	if wait := o.Wait(time.Now()); wait > 0 {
+		m.spawn(func(ctx context.Context) {
+			if backoff.Sleep(ctx, wait) {
+				m.waited(o)
+			}
+		})
+	}
 	if o.StartsRenewal() {
 		m.spawn(func(ctx context.Context) { m.renew(ctx, o) })
+	}
+}
+
+// waited goes on with an object whose copy differs, and was fetched anew too often.
+func (m *Manager) waited(o *observed) {
+	l := m.lock()
+	defer l.unlock()
+	if o.Waited(); l.follows(o) {
+		l.keepUp(o)
 	}
 }
 

@@ -25,6 +25,8 @@ type Bus interface {
 	message.Bus
 	// Forward has every message for the address at also sent to the runtime remote.
 	Forward(at, remote message.URL) (stop func())
+	// Published waits until what was posted to the address at has left for those runtimes, or ctx ends.
+	Published(ctx context.Context, at message.URL)
 }
 
 // Limits bound what components and other runtimes can make the sync manager keep. A zero field is its default.
@@ -45,6 +47,8 @@ type Options struct {
 	// Verify refuses where the component is not one of the runtime remote: nobody subscribes for another runtime's. It may
 	// wait. Without it only components that show by their address whose they are are refused.
 	Verify func(ctx context.Context, remote, component message.URL) error
+	// Folder is where objects are kept whose reporters ask for that; "": none are. Only this sync manager uses it.
+	Folder string
 	Log    hclog.Logger
 	Limits Limits
 }

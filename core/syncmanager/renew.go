@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"context"
+	"time"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/backoff"
@@ -43,12 +44,19 @@ func (m *Manager) renew(ctx context.Context, o *observed) {
 // try subscribes once, for one observer or for all. An observer that is forbidden it now loses the object.
 func (m *Manager) try(ctx context.Context, o *observed) error {
 	l := m.lock()
+	follows := l.follows(o)
 	observers, everyone := o.Try()
 	l.unlock()
+	if !follows {
+		return nil
+	}
 	fetched := false
 	var failed error
 	for _, observer := range observers {
 		meta, doc, err := m.fetch(ctx, o.URL(), observer)
+		if err == nil && !m.stillThere(o, observer) {
+			continue
+		}
 		if err == nil && !fetched {
 			fetched = true
 			err = m.renewed(o, meta, doc)
@@ -66,6 +74,13 @@ func (m *Manager) try(ctx context.Context, o *observed) error {
 	return failed
 }
 
+// stillThere tells whether an observer that a try has subscribed for has not left meanwhile.
+func (m *Manager) stillThere(o *observed, observer message.URL) bool {
+	l := m.lock()
+	defer l.unlock()
+	return l.stays(o, keyOf(o.URL(), observer), observer)
+}
+
 // renewed takes the value of a try.
 func (m *Manager) renewed(o *observed, meta object.Metadata, doc object.Document) error {
 	l := m.lock()
@@ -80,19 +95,20 @@ func (m *Manager) renewed(o *observed, meta object.Metadata, doc object.Document
 func (m *Manager) lose(o *observed, observer message.URL) {
 	l := m.lock()
 	defer l.unlock()
-	o.Lose(observer)
+	o.Lose(observer, protocol.End{Why: protocol.Refused})
 	l.settle(o.Replica, &o.packer)
 }
 
 // tried ends a try and, where there is to be another one, waits for it.
 func (m *Manager) tried(ctx context.Context, o *observed, err error) (again bool) {
 	l := m.lock()
-	over, gone, pause := o.Tried(err)
+	over, gone, pause := o.Tried(time.Now(), err)
+	l.settle(o.Replica, &o.packer)
 	switch {
 	case !l.follows(o):
 		over = true
 	case gone:
-		l.forget(o)
+		l.forget(o, protocol.End{Why: protocol.Deleted})
 	case over:
 		l.dropIfIdle(o)
 	}

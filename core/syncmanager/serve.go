@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"context"
+	"crypto/rand"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -22,7 +23,10 @@ func New(o Options) *Manager {
 		renewals: make(chan struct{}, maxRenewals), work: newWork(), usage: limits.New(o.Limits),
 		reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
 		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}),
+		away: make(map[*reported]struct{}), contacts: make(map[message.URL]*contact), alarm: make(chan struct{}, 1), life: rand.Text(),
 	}
+	m.openFolder()
+	m.tasks.Go(func() { m.keepTime(ctx) })
 	m.unhear = m.bus.Listen(m.self, m.serve)
 	return m
 }
@@ -45,10 +49,24 @@ func (m *Manager) Close() {
 	}
 	clear(l.reported)
 	clear(l.observed)
+	clear(l.away)
+	clear(l.contacts)
 	l.unlock()
 	m.cancel()
 	m.unhear()
 	m.tasks.Wait()
+}
+
+// serveRemote takes what other runtimes' sync managers say to this one.
+func (m *Manager) serveRemote(msg message.Message) {
+	switch {
+	case msg.Type == message.Read && msg.From.Canonical() == msg.From.Runtime().Join("sm"):
+		m.here(msg)
+	case msg.Type == message.Delete:
+		m.kicked(msg)
+	default:
+		m.answer(msg.Refuse(message.CodeForbidden, "%s serves this runtime's components; ask at an object's /subscription", m.self))
+	}
 }
 
 // serve takes what this runtime's synchers ask for.
@@ -57,7 +75,7 @@ func (m *Manager) serve(_ context.Context, msg message.Message) {
 		return
 	}
 	if !m.local(msg.From) {
-		m.answer(msg.Refuse(message.CodeForbidden, "%s serves this runtime's components; ask at an object's /subscription", m.self))
+		m.serveRemote(msg)
 		return
 	}
 	var err error

@@ -42,9 +42,10 @@ func (m *Manager) subscribe(msg message.Message) error {
 		l.announce(message.Subscribe, body.Resource.NodeDomain(), observer, object.Changes(body.Resource))
 	}
 	o.Subscribing()
+	join := l.work.joins.begin(keyOf(key, observer))
 	started := l.task(observer, func(ctx context.Context) {
 		m.post(ctx, protocol.Accepted(msg, body))
-		now, err := m.join(ctx, o, observer)
+		now, err := m.join(ctx, o, join, observer)
 		if err != nil {
 			m.post(ctx, protocol.Refusal(msg, err))
 			return
@@ -52,6 +53,7 @@ func (m *Manager) subscribe(msg message.Message) error {
 		m.inTurn(ctx, observer, func() { m.post(ctx, now.Answer(msg)) })
 	})
 	if !started {
+		l.work.joins.end(join)
 		l.subscribed(o)
 	}
 	return nil
@@ -59,47 +61,70 @@ func (m *Manager) subscribe(msg message.Message) error {
 
 // subscribeHere serves an observer of an object that is reported in this runtime.
 func (m locked) subscribeHere(r *reported, msg message.Message) {
-	m.task(msg.From, func(ctx context.Context) {
-		err := m.authorise(ctx, r, msg.From, message.Subscribe)
-		if err == nil {
-			var now replica.Snapshot
-			if now, err = m.observeHere(r, msg.From); err == nil {
-				m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
-				return
-			}
+	join := m.work.joins.begin(keyOf(r.URL(), msg.From))
+	started := m.task(msg.From, func(ctx context.Context) {
+		now, err := m.observeHere(r, join, msg.From, m.authorise(ctx, r, msg.From, message.Subscribe))
+		if err != nil {
+			m.post(ctx, protocol.Refusal(msg, err))
+			m.notEntered(r, msg.From)
+			return
 		}
-		m.post(ctx, protocol.Refusal(msg, err))
+		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
 	})
+	if !started {
+		m.work.joins.end(join)
+	}
 }
 
 // observeHere enters an observer of this runtime of an object that is reported here, and returns the object as it is then.
-func (m *Manager) observeHere(r *reported, observer message.URL) (replica.Snapshot, error) {
+// authorised is what the reporter says.
+func (m *Manager) observeHere(r *reported, join *join, observer message.URL, authorised error) (replica.Snapshot, error) {
 	l := m.lock()
 	defer l.unlock()
-	if !l.serves(r) {
+	l.work.joins.end(join)
+	switch {
+	case authorised != nil:
+		return replica.Snapshot{}, authorised
+	case !l.serves(r):
 		return replica.Snapshot{}, protocol.NotYours(r.URL(), false)
+	case join.left:
+		return replica.Snapshot{}, errLeft(r.URL())
 	}
 	err := r.Observe(observer)
+	l.note(r)
 	return r.Snapshot(), err
 }
 
 // join subscribes at the reporter's side for one observer, and returns the object as it is then.
-func (m *Manager) join(ctx context.Context, o *observed, observer message.URL) (replica.Snapshot, error) {
+func (m *Manager) join(ctx context.Context, o *observed, join *join, observer message.URL) (replica.Snapshot, error) {
+	m.awaitLeft(ctx, join.key)
 	meta, doc, err := m.fetch(ctx, o.URL(), observer)
 	l := m.lock()
 	defer l.unlock()
 	defer l.subscribed(o)
-	if err == nil && !l.follows(o) {
-		err = protocol.NotYours(o.URL(), false)
-	}
+	entered := err == nil || protocol.CodeOf(err) == message.CodeTimeout // the reporter's side has the observer, as far as is known
 	if err == nil {
-		err = l.fetched(o, meta, doc)
+		err = l.joined(o, join, observer, meta, doc)
 	}
-	if err != nil {
-		return replica.Snapshot{}, err
+	l.work.joins.end(join)
+	if entered {
+		l.stays(o, join.key, observer)
 	}
-	err = o.Observe(observer)
 	return o.Snapshot(), err
+}
+
+// joined enters an observer, with the value in the answer to its subscribe.
+func (m locked) joined(o *observed, join *join, observer message.URL, meta object.Metadata, doc object.Document) error {
+	if !m.follows(o) {
+		return protocol.NotYours(o.URL(), false)
+	}
+	if err := m.fetched(o, meta, doc); err != nil {
+		return err
+	}
+	if join.left {
+		return errLeft(o.URL())
+	}
+	return o.Observe(observer)
 }
 
 // subscribed is told that a subscribe for an observer of this runtime has ended. An object that nobody observes is dropped.
@@ -121,6 +146,9 @@ func (m *Manager) unsubscribe(msg message.Message) error {
 	if err := msg.Decode(&body); err != nil {
 		return err
 	}
+	if body.Subscriber != "" && body.Subscriber.Canonical() != msg.From.Canonical() {
+		return m.kick(msg, body)
+	}
 	l := m.lock()
 	defer l.unlock()
 	l.leave(body.Resource, msg.From)
@@ -130,18 +158,25 @@ func (m *Manager) unsubscribe(msg message.Message) error {
 
 // leave ends an observer's subscription, and has the reporter's side told.
 func (m locked) leave(url, observer message.URL) {
+	key := keyOf(url, observer)
+	m.work.joins.leave(key)
 	tell := m.messages.Unsubscribe(url, observer)
-	if r := m.reported[url.Canonical()]; r != nil {
+	if r := m.reported[key.object]; r != nil {
 		if !r.Leave(observer) {
 			return
 		}
+		m.note(r)
+		if _, away := r.Away(); away {
+			r.Former([]message.URL{observer})
+			return
+		}
 		tell = m.messages.Forward(message.Unsubscribe, r.Reporter(), r.URL(), observer)
-	} else if o := m.observed[url.Canonical()]; o != nil && o.Leave(observer) {
+	} else if o := m.observed[key.object]; o != nil && o.Leave(observer) {
 		m.dropIfIdle(o)
 	} else {
 		return
 	}
-	m.task(observer, func(ctx context.Context) { m.post(ctx, tell) })
+	m.reportLeft(key, tell)
 }
 
 // read serves a component of this runtime: an object that it reports or observes, or one that is reported here and

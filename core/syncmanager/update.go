@@ -1,6 +1,7 @@
 package syncmanager
 
 import (
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -23,10 +24,28 @@ func (m *Manager) update(msg message.Message) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Change(change); err != nil {
-		return err
+	if !r.keep {
+		if err := r.Change(change); err != nil {
+			return err
+		}
+		l.settle(r.Replica, &r.packer)
+		l.answer(msg.Respond(message.CodeOK, nil))
+		return nil
 	}
-	l.settle(r.Replica, &r.packer)
-	l.answer(msg.Respond(message.CodeOK, nil))
+	l.alter(r, write{
+		next: func() (replicaOf, error) {
+			meta, doc, err := r.After(change)
+			return replicaOf{meta, doc}, err
+		},
+		apply: func() error { return r.Change(change) },
+		then: func(err error) {
+			if err != nil {
+				l.answer(protocol.Refusal(msg, err))
+				return
+			}
+			l.settle(r.Replica, &r.packer)
+			l.answer(msg.Respond(message.CodeOK, nil))
+		},
+	})
 	return nil
 }

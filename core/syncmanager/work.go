@@ -27,12 +27,13 @@ type work struct {
 	by      map[message.URL]*admission.Account // none stays without tasks
 	all     admission.Quota                    // a component of this runtime has its share of these
 	remotes admission.Quota                    // of all, those of remote runtimes
+	joins   *joins                             // of components of this runtime
 
 	turns, turnsRemotes admission.Gate // answers with data
 }
 
 func newWork() *work {
-	w := &work{by: make(map[message.URL]*admission.Account), all: admission.Quota{All: maxTasks, Each: maxTasksLocal}}
+	w := &work{joins: newJoins(), by: make(map[message.URL]*admission.Account), all: admission.Quota{All: maxTasks, Each: maxTasksLocal}}
 	w.remotes = admission.Quota{All: maxTasksRemotes, Each: maxTasksRemote, Least: minTasksRemote, Within: &w.all}
 	w.turns.Each = maxTurns
 	w.turnsRemotes.Each, w.turnsRemotes.All = maxTurns, make(chan struct{}, maxTurnsRemotes)

@@ -83,7 +83,7 @@ func ask(ctx context.Context, socket, service, question string, out io.Writer) e
 		return err
 	}
 	defer runtime.Close(context.WithoutCancel(ctx))
-	me, err := runtime.Register(ctx, hyperty.Registration{}) // the Message Node chooses the address
+	me, err := runtime.Register(ctx, hyperty.Registration{Ephemeral: true}) // nobody needs to find it
 	if err != nil {
 		return err
 	}

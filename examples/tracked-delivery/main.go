@@ -50,7 +50,7 @@ func send(ctx context.Context, socket, to string, in io.Reader, out io.Writer) e
 		return err
 	}
 	defer runtime.Close(context.WithoutCancel(ctx))
-	me, err := runtime.Register(ctx, hyperty.Registration{})
+	me, err := runtime.Register(ctx, hyperty.Registration{Ephemeral: true}) // nobody needs to find it
 	if err != nil {
 		return err
 	}

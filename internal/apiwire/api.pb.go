@@ -463,6 +463,8 @@ type Register struct {
 	Descriptor_   string                 `protobuf:"bytes,4,opt,name=descriptor,proto3" json:"descriptor,omitempty"`
 	Resources     []string               `protobuf:"bytes,5,rep,name=resources,proto3" json:"resources,omitempty"`
 	DataSchemes   []string               `protobuf:"bytes,6,rep,name=data_schemes,json=dataSchemes,proto3" json:"data_schemes,omitempty"`
+	Ephemeral     bool                   `protobuf:"varint,7,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"` // an address below the runtime's own, of which nobody is told
+	Resumed       bool                   `protobuf:"varint,8,opt,name=resumed,proto3" json:"resumed,omitempty"`     // name is of an address that was not wished for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +541,20 @@ func (x *Register) GetDataSchemes() []string {
 	return nil
 }
 
+func (x *Register) GetEphemeral() bool {
+	if x != nil {
+		return x.Ephemeral
+	}
+	return false
+}
+
+func (x *Register) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
 // Registered says that the hyperty is there, at the address.
 type Registered struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -596,6 +612,7 @@ func (x *Registered) GetUrl() string {
 type Unregister struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ref           uint32                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Release       bool                   `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"` // its name is given up; where that fails, Ended says why
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -637,12 +654,20 @@ func (x *Unregister) GetRef() uint32 {
 	return 0
 }
 
+func (x *Unregister) GetRelease() bool {
+	if x != nil {
+		return x.Release
+	}
+	return false
+}
+
 // Ended says that a hyperty is not, or no longer, registered.
 type Ended struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ref           uint32                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	Code          uint32                 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"` // 200: as it was asked to; else why, as in a response
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Released      bool                   `protobuf:"varint,4,opt,name=released,proto3" json:"released,omitempty"` // its name was given up, as asked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -696,6 +721,13 @@ func (x *Ended) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Ended) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
 }
 
 // Farewell is the runtime's last frame where it ends the stream because of something that the application did.
@@ -1321,7 +1353,7 @@ const file_api_proto_rawDesc = "" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x18\n" +
 	"\aruntime\x18\x02 \x01(\tR\aruntime\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"\xa5\x01\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"\xdd\x01\n" +
 	"\bRegister\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1330,18 +1362,22 @@ const file_api_proto_rawDesc = "" +
 	"descriptor\x18\x04 \x01(\tR\n" +
 	"descriptor\x12\x1c\n" +
 	"\tresources\x18\x05 \x03(\tR\tresources\x12!\n" +
-	"\fdata_schemes\x18\x06 \x03(\tR\vdataSchemes\"0\n" +
+	"\fdata_schemes\x18\x06 \x03(\tR\vdataSchemes\x12\x1c\n" +
+	"\tephemeral\x18\a \x01(\bR\tephemeral\x12\x18\n" +
+	"\aresumed\x18\b \x01(\bR\aresumed\"0\n" +
 	"\n" +
 	"Registered\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x10\n" +
-	"\x03url\x18\x02 \x01(\tR\x03url\"\x1e\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\"8\n" +
 	"\n" +
 	"Unregister\x12\x10\n" +
-	"\x03ref\x18\x01 \x01(\rR\x03ref\"E\n" +
+	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x18\n" +
+	"\arelease\x18\x02 \x01(\bR\arelease\"a\n" +
 	"\x05Ended\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\rR\x04code\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\"\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\breleased\x18\x04 \x01(\bR\breleased\"\"\n" +
 	"\bFarewell\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"m\n" +
 	"\aOutcome\x12\x10\n" +

@@ -23,6 +23,7 @@ const (
 	Control Kind = 0 // an ApplicationFrame or a RuntimeFrame
 	Carried Kind = 1 // a message of, or for, a hyperty
 	Credits Kind = 2 // see [Credit]
+	Returns Kind = 3 // see [Returned]
 )
 
 // MaxRecord is the largest record, in bytes after its length.
@@ -51,6 +52,12 @@ func AppendControl(b []byte, f proto.Message) []byte {
 // AppendMessage appends a record with a message of, or for, the hyperty ref. size is that of the message's binary form.
 // track, of a post, says that an Outcome is wanted.
 func AppendMessage(b []byte, ref uint32, track bool, m *message.Message) (out []byte, size int) {
+	b, size = appendHead(b, ref, track, m)
+	return append(b, m.Body...), size
+}
+
+// appendHead is [AppendMessage] but for the bytes of the body, which end the record.
+func appendHead(b []byte, ref uint32, track bool, m *message.Message) (out []byte, size int) {
 	at := len(b)
 	b = append(b, 0, 0, 0, 0, byte(Carried))
 	b = binary.LittleEndian.AppendUint32(b, ref)
@@ -59,11 +66,13 @@ func AppendMessage(b []byte, ref uint32, track bool, m *message.Message) (out []
 	} else {
 		b = append(b, 0)
 	}
-	b = m.AppendBinary(b)
-	return seal(b, at), len(b) - at - recordHead - carriedHead
+	b = m.AppendOwnHead(m.AppendRouting(b))
+	size = len(b) + len(m.Body) - at
+	binary.LittleEndian.PutUint32(b[at:], uint32(size-4))
+	return b, size - recordHead - carriedHead
 }
 
-// seal writes the length of the record that begins at at.
+// seal writes the length of the record that begins at at and ends with b.
 func seal(b []byte, at int) []byte {
 	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
@@ -73,10 +82,11 @@ func seal(b []byte, at int) []byte {
 // of its binary form; at the start each side has 1024 units a hyperty. A message is sent when any credit is left, which
 // may make it negative. Responses to the application cost nothing.
 //
-// From the application it says how many units of messages, in the order in which they were sent, and how many responses
-// the application has taken, so that they cannot be lost with the runtime any more. From the runtime it says which posts
-// it has processed: posts that wait for a receiver that is behind do not hold up the others. Posts of a hyperty are
-// numbered 1, 2, 3, … on a stream.
+// From the application it says that so many units may be sent again, which messages were taken: their handler has returned; and how
+// many responses were. Without Posts, as from an application of an earlier version, the messages that so many units pay for were
+// taken, in the order in which they were sent. From the runtime it says which posts were worked off: those that wait for a receiver
+// that is behind do not hold up the others. In each direction the messages of a hyperty, without the responses to the application,
+// are numbered 1, 2, 3, … on a stream.
 type Credit struct {
 	Ref       uint32
 	Units     uint32
@@ -84,8 +94,44 @@ type Credit struct {
 	Posts     []Span
 }
 
-// Span is the posts First to First+N-1.
+// Span is the messages First to First+N-1.
 type Span struct{ First, N uint64 }
+
+// AddTo adds a number to spans that are to be sent together.
+func AddTo(list []Span, number uint64) []Span {
+	if n := len(list); n > 0 && list[n-1].First+list[n-1].N == number {
+		list[n-1].N++
+		return list
+	}
+	return append(list, Span{First: number, N: 1})
+}
+
+// Returned says that the application has not taken messages that it was sent, and will not: their senders are to be told the code.
+// It gives no credit. A runtime of an earlier version ignores it, and tells the senders when the hyperty ends.
+type Returned struct {
+	Ref   uint32
+	Code  uint32
+	Posts []Span
+}
+
+// Append appends a record with r to b.
+func (r *Returned) Append(b []byte) []byte {
+	at := len(b)
+	c := Credit{Ref: r.Ref, Units: r.Code, Posts: r.Posts}
+	b = c.Append(b)
+	b[at+recordHead-1] = byte(Returns)
+	return b
+}
+
+// Parse reads what follows the head of a record.
+func (r *Returned) Parse(data []byte) error {
+	var c Credit
+	if err := c.Parse(data); err != nil {
+		return fmt.Errorf("%w: returned", ErrRecord)
+	}
+	r.Ref, r.Code, r.Posts = c.Ref, c.Units, c.Posts
+	return nil
+}
 
 // Append appends a record with c to b.
 func (c *Credit) Append(b []byte) []byte {

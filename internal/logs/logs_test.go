@@ -142,7 +142,7 @@ func TestPrintable(t *testing.T) {
 		var b buffer
 		l := New(Options{Output: &b, Level: hclog.Info, JSON: asJSON})
 		l.With(bad, bad).Named(bad).Warn(bad, bad, bad, "error", errors.New(bad), "bytes", []byte(bad), "stringer", address(bad),
-			"format", hclog.Fmt("%s", bad), "list", []string{bad}, "plain", message(bad), bad)
+			"format", hclog.Fmt("%s", bad), "list", []string{bad}, "plain", textual(bad), bad)
 		l.StandardLogger(nil).Print(bad)
 		got := lines(&b)
 		if len(got) != 2 {
@@ -163,7 +163,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-type message string
+type textual string
 
 func TestLimitTwice(t *testing.T) {
 	l := New(Options{Output: io.Discard})

@@ -18,11 +18,13 @@ import (
 // A response to a request to an address of the scheme global must come from that very address: only the core knows to which
 // domain it belongs.
 //
-// The rule says whose answer counts, not that `from` is true. The core checks that before a response comes to any bus: a
-// message of a session must have a `from` of the remote runtime, and one of an application or a plug-in its own; a Message
-// Node's function is believed only if the response came by the stub of the node of that very domain. A refusal that a core
-// makes, because an address does not exist or cannot be reached, has the address that was asked as its `from`: the requester
-// gets it from its own core, or from the core that has, or had, the address.
+// The rule says whose word counts, not that `from` is true. That is the core's part, and it is done before a response
+// comes to any bus: what a session brings has a `from` of the remote runtime's; what an application or a plug-in posts
+// has its own; and a Message Node's function is believed only where the response came by the stub of the node of that
+// very domain. Refusals that a core makes, for an address that is not there or is not to be reached, are in the name of
+// the address that was asked: the requester gets them from its own core. Where the core that the message was given to refuses it, that
+// says so in the session, of the message itself, and the requester's own core passes it on. Cores of earlier versions, and those that
+// are spoken with without a session, send a response in the name of the address.
 func Answers(asked, from message.URL) bool {
 	if asked == from {
 		return asked != ""

@@ -13,6 +13,10 @@
 // its own, such as another bus in the same process, gets them without a second queue between: see [Listeners.ListenThrough].
 // A listener costs memory and a goroutine only while messages wait for it.
 //
+// Addresses below: a listener of [Listeners.ListenApart] or [Listeners.ListenThrough], behind which an application is, gets the messages to
+// the addresses below its own as well, where nobody listens to just these and [Listeners.Below] says so. A bus that has an owner
+// ([MiniBus.Own]) gives it the responses to such addresses.
+//
 // Receipts: the deliverer of a message may add a [Receipt], which reports when the message was taken: when its handler has
 // returned, or when a [TakingHandler] says so. It also reports if nobody will take the message, because its listener has
 // gone.

@@ -31,7 +31,22 @@ type inbox struct {
 	waiters int           // callers that wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // set with mu locked
+
+	_    [cacheLine]byte // callers that add messages write to what is before, and the goroutine that handles them to turn
+	turn turn
 }
+
+// cacheLine is the size of the pieces of memory that processors take from each other, on most of them.
+const cacheLine = 64
+
+// turn is how far the goroutine that handles messages has come in the blocks that it has taken out of the lane. If the inbox is stopped
+// while a handler has not returned, stop takes back the messages of these blocks that no handler has been called for.
+type turn struct {
+	block   *work.Block[Delivery] // the goroutine is in this one; guarded by mu
+	claimed atomic.Uint32         // how many messages of block a handler was, or is going to be, called for; with stopBit, stop has the others
+}
+
+const stopBit = 1 << 31
 
 // lockedInbox is an inbox whose mu is locked: methods that need that are methods of it.
 type lockedInbox inbox
@@ -159,28 +174,46 @@ func (i *inbox) room(in *Delivery) bool {
 
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
-	defer i.group.wg.Done()
-	for batch := i.next(); batch != nil; batch = i.next() {
-		for ; batch != nil; batch = i.group.memory.Done(batch) {
-			items := batch.Items()
-			for n := range items {
-				if in := &items[n]; i.ended() {
-					in.fail()
-				} else {
-					i.handle(i.group.ctx, in.Message, in.Receipt)
-				}
+	handle, group := i.handle, i.group // read once: callers that add messages write beside them
+	defer group.wg.Done()
+	for block := i.next(nil); block != nil; block = i.next(block) {
+		items := block.Items()
+		for n := range items {
+			if i.turn.claimed.Add(1)&stopBit != 0 {
+				break
+			}
+			if in := &items[n]; group.ctx.Err() != nil {
+				in.fail()
+			} else {
+				handle(group.ctx, in.Message, in.Receipt)
 			}
 		}
 	}
 }
 
-// next returns the messages to handle next, all of one source; nil if there are none: then the goroutine must end.
-func (i *inbox) next() *work.Block[Delivery] {
+// next returns the block of messages to handle after done, which may be nil and is given back; nil: nothing is left, and the
+// goroutine has to end. The messages of blocks that are taken out together are all of one source. Where the inbox was stopped, nothing
+// in the block is to be handled.
+func (i *inbox) next(done *work.Block[Delivery]) (b *work.Block[Delivery]) {
 	i.mu.Lock()
-	batch := i.lane.Take()
-	i.locked().release()
+	if done != nil {
+		b = done.Next()
+	}
+	if b == nil {
+		b = i.lane.Take()
+		i.locked().release()
+	}
+	begun := uint32(0)
+	if i.stopped.Load() {
+		begun = stopBit
+	}
+	i.turn.block = b
+	i.turn.claimed.Store(begun)
 	i.mu.Unlock()
-	return batch
+	if done != nil {
+		i.group.memory.Done(done)
+	}
+	return b
 }
 
 func (i *inbox) ended() bool { return i.stopped.Load() || i.group.ctx.Err() != nil }
@@ -193,15 +226,27 @@ func (i *lockedInbox) release() {
 	}
 }
 
+// stop ends the inbox: what no handler has begun fails, and nothing is added any more.
 func (i *inbox) stop() {
 	i.mu.Lock()
-	i.stopped.Store(true)
-	var left []*work.Block[Delivery] // nothing is added any more, so that the worker, if there is one, ends
-	for b := i.lane.Take(); b != nil; b = i.lane.Take() {
-		left = append(left, b)
+	first := !i.stopped.Swap(true)
+	var begun []Delivery // what waits behind the message that is being handled
+	if b := i.turn.block; b != nil && first {
+		n := i.turn.claimed.Or(stopBit)
+		begun = append(begun, b.Items()[min(int(n), len(b.Items())):]...)
+		for b = b.Next(); b != nil; b = b.Next() {
+			begun = append(begun, b.Items()...)
+		}
+	}
+	var left []*work.Block[Delivery]
+	for i.lane.Len() > 0 {
+		left = append(left, i.lane.Take())
 	}
 	i.locked().release()
 	i.mu.Unlock()
+	for n := range begun {
+		begun[n].fail()
+	}
 	for _, b := range left {
 		for ; b != nil; b = i.group.memory.Done(b) {
 			items := b.Items()

@@ -14,8 +14,9 @@ type Listeners struct {
 	group *group
 	limit int
 
-	mu sync.RWMutex
-	at map[message.URL][]*listener // never changed in place: a reader keeps the slice without the lock
+	mu    sync.RWMutex
+	at    map[message.URL][]*listener   // never changed in place: a reader keeps the slice without the lock
+	above func(message.URL) message.URL // see Below; nil: none
 
 	joined atomic.Uint64 // how often a listener was added
 }
@@ -43,6 +44,7 @@ type Receiver interface {
 type listener struct {
 	messages, responses *inbox
 	through             Receiver
+	below               bool // takes messages to addresses below its own too
 }
 
 func (in *listener) box(m *message.Message) *inbox {
@@ -120,13 +122,13 @@ func (l *Listeners) ListenTaking(at message.URL, h TakingHandler) (stop func()) 
 // and h may be called for a response while it is handling a message. It is for a listener that passes messages on to an
 // application that may be waiting for just that response.
 func (l *Listeners) ListenApart(at message.URL, h TakingHandler) (stop func()) {
-	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h)})
+	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h), below: true})
 }
 
 // ListenThrough adds a listener that has a queue of its own: messages go there at once, and it decides what becomes of them
-// when stop is called.
+// when stop is called. See [Listeners.Below].
 func (l *Listeners) ListenThrough(at message.URL, to Receiver) (stop func()) {
-	return l.add(at, &listener{through: to})
+	return l.add(at, &listener{through: to, below: true})
 }
 
 // taking makes of h a handler that settles a receipt when h has returned.
@@ -225,9 +227,17 @@ func (l *Listeners) boxes(at message.URL) []*listener {
 	at = at.Canonical()
 	l.mu.RLock()
 	boxes := l.at[at]
+	if boxes == nil && l.above != nil {
+		boxes = l.lockedBelow(at)
+	}
 	l.mu.RUnlock()
 	return boxes
 }
+
+// Below has the listeners of ListenApart and ListenThrough get the messages to addresses below theirs too, where nobody listens to just
+// these: above(at) is the address above at whose listener they are for, or at itself where there is none. It is called before the first
+// message.
+func (l *Listeners) Below(above func(at message.URL) message.URL) { l.above = above }
 
 // give puts m into the inboxes.
 func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Message, r Receipt, atOnce bool) (n int, err error) {
@@ -264,15 +274,26 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 	return n, err
 }
 
+// lockedBelow are the listeners that get the messages to at because they listen above it. mu is held.
+func (l *Listeners) lockedBelow(at message.URL) []*listener {
+	up := l.above(at)
+	if up == at {
+		return nil
+	}
+	boxes := l.at[up]
+	for _, in := range boxes {
+		if !in.below { // hardly ever: a component listens there too
+			return slices.DeleteFunc(slices.Clone(boxes), func(in *listener) bool { return !in.below })
+		}
+	}
+	return boxes
+}
+
 // Joined changes with each listener that is added: while it is the same, an address without a listener has none.
 func (l *Listeners) Joined() uint64 { return l.joined.Load() }
 
 // Has tells whether anybody listens to at.
-func (l *Listeners) Has(at message.URL) bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return len(l.at[at.Canonical()]) > 0
-}
+func (l *Listeners) Has(at message.URL) bool { return len(l.boxes(at)) > 0 }
 
 // Close ends every listener and waits for the handlers that are running; their context ends at once. It must not be
 // called from a handler.

@@ -23,6 +23,7 @@ type MiniBus struct {
 	out       func(ctx context.Context, m message.Message) error
 	listeners *Listeners
 	requests  Requests
+	own       message.URL // see Own
 }
 
 var (
@@ -33,6 +34,15 @@ var (
 // New makes a MiniBus. It must be closed.
 func New(o Options) *MiniBus {
 	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout, last: o.Last}}
+}
+
+// Own tells the bus its owner's address, before the first message comes. Responses to an address below it, to which nobody listens,
+// go to the owner's listener: they say what became of a message that was posted from there.
+func (b *MiniBus) Own(url message.URL) { b.own = url }
+
+// Nobody tells whether no listener would get a message to an address below the owner's.
+func (b *MiniBus) Nobody(at message.URL) bool {
+	return at != b.own && at.Within(b.own) && !b.listeners.Has(at) && !b.listeners.Has(message.Default)
 }
 
 // Number gives m an ID if it has none.
@@ -83,6 +93,9 @@ func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken
 		return true
 	}
 	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	if n == 0 && err == nil && m.Type == message.Response && b.own != "" && m.To.Within(b.own) {
+		n, err = b.listeners.Hand(ctx, b.own, m, r)
+	}
 	if n == 0 && err == nil {
 		n, _ = b.listeners.Hand(ctx, message.Default, m, r)
 	}
@@ -112,11 +125,11 @@ func (b *MiniBus) TryHandRun(run []Delivery) (n int) {
 	return n
 }
 
-// TryDeliver is Deliver without waiting, for a message that is no response. n is the number of listeners; if an inbox is
-// full, TryDeliver does nothing and full is true.
-func (b *MiniBus) TryDeliver(m message.Message) (n int, full bool) {
-	if n, full = b.listeners.TryHand(m.To, m, Receipt{}, nil); n == 0 && !full {
-		n, full = b.listeners.TryHand(message.Default, m, Receipt{}, nil)
+// TryDeliver is Hand without waiting, for a message that is no response. n is how many listen; where an inbox is full,
+// nothing is done and full is true. Where n is 0 the receipt stays the caller's.
+func (b *MiniBus) TryDeliver(m message.Message, r Receipt) (n int, full bool) {
+	if n, full = b.listeners.TryHand(m.To, m, r, nil); n == 0 && !full {
+		n, full = b.listeners.TryHand(message.Default, m, r, nil)
 	}
 	return n, full
 }

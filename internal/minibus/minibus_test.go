@@ -218,3 +218,37 @@ func BenchmarkDeliver(b *testing.B) {
 		bus.Deliver(context.Background(), m)
 	}
 }
+
+// Responses to addresses below its owner's come to the owner, where nobody listens to just these; messages do not.
+func TestResponsesToAddressesBelow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := minibus.New(minibus.Options{})
+		defer b.Close()
+		b.Own(alice)
+		var got []message.URL
+		b.Listen(alice, func(_ context.Context, m message.Message) { got = append(got, m.To) })
+		stop := b.Listen(alice+"/taken", func(context.Context, message.Message) {})
+		for to, nobody := range map[message.URL]bool{alice + "/desk": true, alice + "/taken": false, alice: false, bob: false} {
+			if b.Nobody(to) != nobody {
+				t.Errorf("%s: nobody listens: %v", to, !nobody)
+			}
+		}
+		for _, one := range []struct {
+			to   message.URL
+			kind message.Type
+			want bool
+		}{{alice + "/desk", message.Response, true}, {alice + "/desk", message.Update, false}, {bob, message.Response, false}, {alice + "/taken", message.Response, false}} {
+			got = nil
+			b.Deliver(t.Context(), message.Message{ID: message.NumberID(1), Type: one.kind, From: bob, To: one.to})
+			synctest.Wait()
+			if (len(got) == 1) != one.want {
+				t.Errorf("%v to %s: the owner got %v", one.kind, one.to, got)
+			}
+		}
+		stop()
+		b.Listen(message.Default, func(context.Context, message.Message) {})
+		if b.Nobody(alice + "/desk") {
+			t.Error("the default listener is nobody")
+		}
+	})
+}

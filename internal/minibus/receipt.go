@@ -2,6 +2,7 @@ package minibus
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -25,8 +26,15 @@ type Taker interface {
 	Failed(number uint64, cost uint32, m message.Message, why error)
 }
 
-// TakingHandler is a handler that settles the receipt itself, when the message was taken: this may be after the handler has
-// returned.
+// Refuser is a [Taker] that may have another way to tell the sender of a message that it is refused than an answer to it.
+type Refuser interface {
+	// Refuse is called instead of Settled or Failed, when m is refused. It is false where the sender has to be answered: then
+	// nothing has happened.
+	Refuse(number uint64, cost uint32, m message.Message, why error) (told bool)
+}
+
+// TakingHandler is a handler that settles the receipt itself: when the message was really taken, which may be after it
+// has returned.
 type TakingHandler func(ctx context.Context, m message.Message, r Receipt)
 
 // Taken says that the message was taken: its handler has returned.
@@ -37,6 +45,27 @@ func (r Receipt) Refused(code int) {
 	if r.By != nil {
 		r.By.Settled(r.Number, r.Cost, code)
 	}
+}
+
+// Passed says that the listener has no use for m. What the other listeners at its address say of it counts; where none of them has a
+// use for it either, it is refused as if nobody listened.
+func (r Receipt) Passed(m message.Message) {
+	if s, ok := r.By.(*shared); ok {
+		s.done(0, m, nil)
+		return
+	}
+	r.Failed(m, unusedError(m.To))
+}
+
+func unusedError(to message.URL) error {
+	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody at %s takes such messages", to)}
+}
+
+// Refuse settles the receipt of m, which is refused, where its owner has a way to tell the sender why. It is false where it has none:
+// the sender is to be answered, and then the receipt is to be settled.
+func (r Receipt) Refuse(m message.Message, why error) (told bool) {
+	by, ok := r.By.(Refuser)
+	return ok && by.Refuse(r.Number, r.Cost, m, why)
 }
 
 // Failed says that m will not be taken. The receipt's owner tells the sender why.
@@ -55,7 +84,7 @@ type shared struct {
 	left  int
 	taken bool
 	code  int             // of a refusal
-	m     message.Message // of a failure
+	m     message.Message // of a failure, or that was passed on
 	why   error
 }
 
@@ -75,6 +104,8 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.code = code
 	case code != 0:
 		s.taken = true
+	case s.why == nil && m.To != "":
+		s.m = m
 	}
 	s.left--
 	last := s.left == 0
@@ -87,5 +118,7 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.of.Refused(s.code)
 	case s.why != nil:
 		s.of.Failed(s.m, s.why)
+	default:
+		s.of.Failed(s.m, unusedError(s.m.To))
 	}
 }

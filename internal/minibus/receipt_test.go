@@ -241,3 +241,49 @@ type settled struct{ n int }
 
 func (s *settled) Settled(uint64, uint32, int)                   { s.n++ }
 func (s *settled) Failed(uint64, uint32, message.Message, error) {}
+
+// A listener that has no use for a message says nothing of it: what the other one at the address says counts, also when that goes
+// before it has come to the message. Where nobody has a use for it, it is refused.
+func TestPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(0)
+		defer l.Close()
+		pass := l.ListenTaking(alice, func(_ context.Context, m message.Message, r minibus.Receipt) { r.Passed(m) })
+		n := newNotary()
+		hand := func(i uint64) {
+			t.Helper()
+			if taken, err := l.Hand(t.Context(), alice, message.Message{To: alice}, minibus.Receipt{By: n, Number: i}); taken == 0 || err != nil {
+				t.Fatal(taken, err)
+			}
+			synctest.Wait()
+		}
+		refused := func(i uint64) {
+			t.Helper()
+			var no *message.ResponseError
+			if !errors.As(n.failed[i], &no) || no.Code != message.CodeNotFound || n.codes[i] != 0 {
+				t.Errorf("%d: %v, code %d", i, n.failed[i], n.codes[i])
+			}
+		}
+		hand(1)
+		refused(1) // it is alone
+		also := l.ListenTaking(alice, func(_ context.Context, m message.Message, r minibus.Receipt) { r.Passed(m) })
+		hand(2)
+		refused(2)
+		also()
+		gate := make(chan struct{})
+		stop := l.Listen(alice, func(context.Context, message.Message) { <-gate })
+		hand(3)
+		hand(4)
+		if len(n.codes) > 0 {
+			t.Errorf("settled before its handler has returned: %v", n.codes)
+		}
+		stop()
+		refused(4)
+		close(gate)
+		synctest.Wait()
+		if n.codes[3] != message.CodeOK || n.twice {
+			t.Errorf("3: code %d, %v; twice %v", n.codes[3], n.failed[3], n.twice)
+		}
+		pass()
+	})
+}

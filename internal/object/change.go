@@ -1,9 +1,9 @@
 package object
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
-	"strings"
 )
 
 // Operation is what an update does to its attribute.
@@ -34,35 +34,54 @@ func (c *Change) appends(old any) bool {
 	if c.Operation != Add || c.Type != Array || len(c.Value) == 0 {
 		return false
 	}
-	_, ok := old.([]any)
+	_, ok := old.(*items)
 	return ok || old == nil
 }
 
-// Items returns c as changes of one element each: an addition of several elements to an array becomes as many changes; a single
-// added element that was wrapped in an array is unwrapped; a change without a value becomes a Remove. Any other change is
-// returned as it is.
+// Items is what c is, one element at a time: an addition of several elements to an array, or a removal of several, becomes as
+// many changes; a single added element that was wrapped in an array is unwrapped; a removal is called so. Everything else is c.
 func (c Change) Items() []Change {
 	if c.removes() {
-		c.Operation = Remove
-		return []Change{c}
+		return c.removals()
 	}
 	var list []json.RawMessage
-	if c.Operation != Add || c.Type != Array || json.Unmarshal(c.Value, &list) != nil {
+	if c.Operation != Add || c.Type != Array || !isList(c.Value) || json.Unmarshal(c.Value, &list) != nil {
 		return []Change{c}
 	}
-	array, first := "", 0
-	if dot := strings.LastIndexByte(c.Attribute, '.'); dot >= 0 {
-		array = c.Attribute[:dot]
-		first, _ = index(c.Attribute[dot+1:])
-	}
+	array, first, ok := splitLast(c.Attribute)
 	out := make([]Change, 0, len(list))
 	for i, item := range list {
 		one := c
 		one.Value = item
-		if array != "" {
+		if ok {
 			one.Attribute = array + "." + strconv.Itoa(first+i)
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// removals are the removal c, one element at a time: each is at the same place then.
+func (c Change) removals() []Change {
+	n := 1
+	if c.Type == Array {
+		n = c.removed()
+	}
+	c.Operation = Remove
+	if n > 1 {
+		c.Value = json.RawMessage("1")
+	}
+	if n == 1 {
+		return []Change{c}
+	}
+	out := make([]Change, 0, min(max(n, 0), MaxData))
+	for range cap(out) {
+		out = append(out, c)
+	}
+	return out
+}
+
+// isList tells whether a value is an array.
+func isList(value json.RawMessage) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte{'['})
 }

@@ -82,13 +82,42 @@ func (d Document) Children() map[string]Child {
 	return all
 }
 
-// ChildOf is the id of the child object that an attribute is, or is a part of; "" if there is none.
+// ChildAttribute is the path of an attribute of a child object's value, of all of the value where attribute is "". The child has
+// to be there.
+func ChildAttribute(id, attribute string) string {
+	return below(attribute, ChildrenAttribute, id, "value")
+}
+
+// IsChildren tells whether an attribute is the child objects, or a part of them.
+func IsChildren(attribute string) bool {
+	p, err := parsePath(attribute)
+	if err != nil {
+		return false
+	}
+	first, _, _ := p.cut()
+	return first == ChildrenAttribute
+}
+
+// ChildOf is the id of the child object that an attribute is, or is a part of; "" where it is none.
 func ChildOf(attribute string) string {
-	id, ok := strings.CutPrefix(attribute, ChildrenAttribute+".")
-	own, rest, hash := strings.Cut(id, "#")
-	if !ok || !hash {
+	p, err := parsePath(attribute)
+	if err != nil {
 		return ""
 	}
-	n, _, _ := strings.Cut(rest, ".")
+	first, rest, more := p.cut()
+	if first != ChildrenAttribute || !more {
+		return ""
+	}
+	if rest.escaped {
+		if first, _, _ = rest.cut(); !strings.Contains(first, "#") {
+			return ""
+		}
+		return first
+	}
+	own, number, hash := strings.Cut(rest.text, "#")
+	if !hash {
+		return ""
+	}
+	n, _, _ := strings.Cut(number, ".")
 	return own + "#" + n
 }

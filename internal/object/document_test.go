@@ -205,11 +205,12 @@ func FuzzApply(f *testing.F) {
 		if escaped, err := json.Marshal(text); err != nil || len(escaped) > next.Size() {
 			t.Fatalf("%d bytes of escaped JSON, size %d: %s, %v", len(escaped), next.Size(), escaped, err)
 		}
-		if sizeOf(next.root) != next.size && next.root != nil {
-			t.Fatalf("size %d, should be %d: %s", next.size, sizeOf(next.root), text)
+		whole, err := Parse(text)
+		if err != nil {
+			t.Fatalf("%s cannot be read again: %v", text, err)
 		}
-		if !within(map[string]any(next.root), MaxDepth) {
-			t.Fatalf("too deep: %s", text)
+		if whole.Size() != next.Size() || whole.Hash() != next.Hash() {
+			t.Fatalf("size %d and hash %s, should be %d and %s: %s", next.Size(), next.Hash(), whole.Size(), whole.Hash(), text)
 		}
 		for _, item := range (Change{Attribute: attribute, Type: kind, Operation: Operation(operation), Value: json.RawMessage(value)}).Items() {
 			next.Lookup(item.Attribute)

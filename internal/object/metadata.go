@@ -33,7 +33,11 @@ type Metadata struct {
 	Version      uint64          `json:"version,omitempty"`
 	Mutual       bool            `json:"mutual"`
 	Resume       bool            `json:"resume"`
+	Grace        string          `json:"grace,omitempty"` // how long the object outlives its reporter's absence, see [ParseGrace]; "": not known
+	Keep         bool            `json:"keep,omitempty"`  // the reporter's runtime keeps the value in its data folder
+	Away         string          `json:"away,omitempty"`  // since when the reporter is away; "": it is there
 	Data         json.RawMessage `json:"data,omitempty"`
+	Hash         string          `json:"hash,omitempty"` // of the data, only where that is there too; see [Document.Hash]
 }
 
 // ErrMetadata says that metadata breaks a limit or lacks what it must have. It comes wrapped with what was found.
@@ -45,8 +49,9 @@ func (m *Metadata) Check() error {
 		return fmt.Errorf("%w: a name of %d bytes, %d resources, %d children; at most %d, %d and %d are allowed", ErrMetadata,
 			len(m.Name), len(m.Resources), len(m.Childrens), MaxName, MaxResources, MaxChildren)
 	}
-	if len(m.Created) > maxText || len(m.LastModified) > maxText || len(m.Status) > maxText {
-		return fmt.Errorf("%w: a time or status is longer than %d bytes", ErrMetadata, maxText)
+	if len(m.Created) > maxText || len(m.LastModified) > maxText || len(m.Status) > maxText || len(m.Grace) > maxText || len(m.Away) > maxText ||
+		len(m.Hash) > maxText {
+		return fmt.Errorf("%w: a time, grace time, status or hash is longer than %d bytes", ErrMetadata, maxText)
 	}
 	for _, list := range [][]string{m.Resources, m.Childrens} {
 		for _, name := range list {
@@ -67,7 +72,7 @@ func (m *Metadata) Check() error {
 }
 
 // Now is the present time as metadata writes it.
-func Now() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
+func Now() string { return Time(time.Now()) }
 
 // The addresses of an object (specification, "Well-known suffixes").
 

@@ -40,5 +40,5 @@ func (d Document) Packed() Document {
 	if d.root == nil {
 		return d
 	}
-	return Document{text: bytes.Clone(encode(d.root)), size: d.size} // its buffer has room that is not needed
+	return Document{text: bytes.Clone(encode(d.root)), size: d.size, hash: d.hash} // its buffer has room that is not needed
 }

@@ -16,6 +16,9 @@ type Block[T any] struct {
 // Items returns the items of the block. The caller may change them until it gives the block back.
 func (b *Block[T]) Items() []T { return b.items[b.from:b.n] }
 
+// Next returns the block behind b in a batch; nil: b is the last one.
+func (b *Block[T]) Next() *Block[T] { return b.next }
+
 // Memory is the pool of blocks that lanes of one type share. The zero value works. It is safe for use by many goroutines.
 type Memory[T any] struct {
 	blocks sync.Pool // of *Block[T], empty; internal/buffers has only bytes

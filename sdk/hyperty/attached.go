@@ -13,7 +13,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-var _ message.Bus = (*attached)(nil)
+var (
+	_ message.Bus   = (*attached)(nil)
+	_ minibus.Taker = (*attached)(nil)
+)
 
 func newAttached(c *Client, ref uint32, r Registration) *attached {
 	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{},
@@ -29,6 +32,7 @@ func newAttached(c *Client, ref uint32, r Registration) *attached {
 func (a *attached) open(h *Hyperty) {
 	c := a.client
 	c.mu.Lock()
+	a.bus.Own(a.url)
 	a.hyperty, a.intake.opened = h, true
 	lost, err := a.state == ended, a.err
 	a.locked().start(a.intake.lane.Open())
@@ -50,18 +54,20 @@ func (a *lockedAttached) register(conn *connection) {
 		return
 	}
 	a.state, a.dirty, a.owing = asked, false, false
-	name := a.wish.Name
+	name, resumed := a.wish.Name, a.wish.Resumed
 	if a.url != "" {
-		name = identifier(a.url)
+		name, resumed = identifier(a.url), resumed || name == ""
 	}
 	conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Register{Register: &apiwire.Register{
 		Ref: a.ref, Name: name, User: string(a.wish.User), Descriptor_: string(a.wish.Descriptor),
-		Resources: a.wish.Resources, DataSchemes: a.wish.DataSchemes,
+		Resources: a.wish.Resources, DataSchemes: a.wish.DataSchemes, Ephemeral: a.wish.Ephemeral, Resumed: resumed,
 	}}})
 }
 
 // identifier is the name under which url is registered again.
-func identifier(url message.URL) string { return strings.TrimPrefix(url.Path(), "/") }
+func identifier(url message.URL) string {
+	return string(url[strings.LastIndexByte(string(url), '/')+1:])
+}
 
 // again asks for the registration once more after a pause, if the connection is still the same.
 func (a *attached) again(conn *connection, pause time.Duration) {
@@ -84,31 +90,14 @@ func (a *attached) Listen(at message.URL, h message.Handler) (stop func()) {
 	return a.bus.Listen(at, h)
 }
 
-// Post takes a message; see [message.Bus].
-func (a *attached) Post(ctx context.Context, m message.Message) error {
-	if err := m.Check(); err != nil {
-		return err
-	}
-	return a.enqueue(ctx, &m, false)
+// ListenTaking adds a listener that settles receipts itself; see [New].
+func (a *attached) ListenTaking(at message.URL, h minibus.TakingHandler) (stop func()) {
+	return a.bus.ListenTaking(at, h)
 }
 
-// Request posts a message and waits for its response; see [message.Bus].
-func (a *attached) Request(ctx context.Context, m message.Message) (message.Message, error) {
-	a.bus.NumberRequest(&m)
-	key := m.ID.Key()
-	a.client.mu.Lock()
-	if _, taken := a.waiting[key]; taken {
-		a.client.mu.Unlock()
-		return message.Message{}, fmt.Errorf("request %s to %s: its id is still waiting for a response: use another, or none", m.ID, m.To)
-	}
-	a.waiting[key] = &request{receipt: receipt{id: m.ID, kind: m.Type, from: m.From, to: m.To}}
-	a.client.mu.Unlock()
-	defer func() {
-		a.client.mu.Lock()
-		delete(a.waiting, key)
-		a.client.mu.Unlock()
-	}()
-	return a.bus.Request(ctx, m)
+// Post takes a message; see [message.Bus].
+func (a *attached) Post(ctx context.Context, m message.Message) error {
+	return a.enqueue(ctx, &m, false)
 }
 
 func (a *attached) number(m *message.Message) {
@@ -128,9 +117,6 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 // Track posts m, and calls tell with its outcome; see [New].
 func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	a.number(m)
-	if err := m.Check(); err != nil {
-		return err
-	}
 	key := m.ID.Key()
 	c := a.client
 	c.mu.Lock()
@@ -149,11 +135,18 @@ func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outc
 	return err
 }
 
-// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there.
+// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there. What the runtime
+// would refuse to read is refused here: the error is a *message.FieldError.
 func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) error {
+	if err := m.CheckBody(); err != nil { // before the lock, since it takes the longest
+		return err
+	}
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := a.checker.CheckRouting(m); err != nil {
+		return err
+	}
 	if m.ID.IsZero() {
 		a.lastID++
 		m.ID = message.NumberID(a.lastID)
@@ -244,38 +237,46 @@ func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()
 	gone := a.sent.takeAll()
-	a.posts, a.heard, a.taken = 0, 0, 0
-	outcome := Outcome{State: InDoubt}
-	if queued {
-		gone = append(gone, a.queue...)
-		a.queue, a.dirty = nil, false
-		a.records.Drop()
-		outcome = Outcome{State: Refused, Code: message.CodeUnavailable}
-	} else {
-		why = fmt.Errorf("%w (%w)", errInDoubt, why)
-	}
-	outcome.Reason = why.Error()
+	a.posts, a.heard = 0, 0
+	a.settling.begin()
 	kept := make(map[message.ID]bool, len(a.queue))
 	for _, out := range a.queue {
 		kept[out.id.Key()] = true
 	}
+	doubt := fmt.Errorf("%w (%w)", errInDoubt, why)
+	refuse := func(r receipt) message.Message {
+		if kept[r.id.Key()] {
+			return r.refuse(message.StateRefused, why)
+		}
+		return r.refuse(message.StateInDoubt, doubt)
+	}
+	if queued {
+		gone = append(gone, a.queue...)
+		a.queue, a.dirty = nil, false
+		a.records.Drop()
+	}
 	var answers []message.Message
-	for key, r := range a.waiting { // also confirmed ones: their answers will not come any more
-		if r.out && !kept[key] {
-			answers = append(answers, r.refuse(why))
+	for key, r := range a.waiting { // also those that were confirmed: their answers do not come any more
+		if r.out && (queued || !kept[key]) {
+			answers = append(answers, refuse(r.receipt))
 		}
 	}
-	var told []*tracked
+	told := map[*tracked]Outcome{}
 	for key, t := range a.tracked { // also those that were confirmed
-		if t.out && !kept[key] || queued {
-			told = append(told, t)
-			delete(a.tracked, key)
+		switch {
+		case t.out && !kept[key]:
+			told[t] = Outcome{State: InDoubt, Reason: doubt.Error()}
+		case queued:
+			told[t] = Outcome{State: Refused, Code: message.CodeUnavailable, Reason: why.Error()}
+		default:
+			continue
 		}
+		delete(a.tracked, key)
 	}
 	for _, r := range gone {
 		a.window.free(r)
 		if a.waiting[r.id.Key()] == nil && r.kind != message.Response {
-			a.locked().take(incoming{m: r.refuse(why)})
+			a.locked().take(incoming{m: refuse(r)})
 		}
 	}
 	c.locked().wake()
@@ -283,7 +284,7 @@ func (a *attached) lost(why error, queued bool) {
 	for _, m := range answers {
 		a.answer(m)
 	}
-	for _, t := range told {
+	for t, outcome := range told {
 		t.tell(outcome)
 	}
 }
@@ -302,49 +303,4 @@ func (a *attached) fail(err error) {
 	if h != nil {
 		h.fail(err)
 	}
-}
-
-// closeTime is how long a hyperty's end may take where the caller sets no limit.
-const closeTime = 5 * time.Second
-
-// close waits until the runtime has taken what was posted, then unregisters.
-func (a *attached) close(ctx context.Context) error {
-	ctx, cancel := a.deadline(ctx)
-	defer cancel()
-	c := a.client
-	c.mu.Lock()
-	err := c.locked().await(ctx, 0, func() bool { return len(a.queue)+a.sent.count == 0 || a.state == ended })
-	left := len(a.queue) + a.sent.count
-	if a.state != ended {
-		a.state = closing
-		if c.conn != nil {
-			conn := c.conn
-			conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref}}})
-			_ = c.locked().await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
-		}
-		a.state, a.err = ended, ErrClosed
-	}
-	delete(c.attached, a.ref)
-	var told []*tracked
-	for _, t := range a.tracked {
-		told = append(told, t)
-	}
-	clear(a.tracked)
-	c.locked().wake()
-	c.mu.Unlock()
-	for _, t := range told {
-		t.tell(Outcome{State: InDoubt, Reason: ErrClosed.Error()})
-	}
-	a.bus.Close()
-	if err != nil && left > 0 {
-		return fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)
-	}
-	return nil
-}
-
-func (a *attached) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, bounded := ctx.Deadline(); bounded {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, closeTime)
 }

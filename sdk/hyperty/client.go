@@ -51,7 +51,6 @@ type Client struct {
 
 	mu       sync.Mutex
 	conn     *connection // nil while there is none
-	epoch    uint64      // counts connections
 	state    State
 	attached map[uint32]*attached
 	lastRef  uint32
@@ -80,27 +79,29 @@ type attached struct {
 	bus    *minibus.MiniBus
 
 	// Guarded by client.mu.
-	url     message.URL // "" until it has been registered once
-	state   phase
-	err     error
-	hyperty *Hyperty      // nil until the caller of Register has it
-	pause   time.Duration // before the next try to register again
-	lastID  uint64
-	waiting map[message.ID]*request // without an answer, by the ID's key
+	url      message.URL // "" until it has been registered once
+	state    phase
+	err      error
+	released bool          // the runtime has said that the name is given up
+	hyperty  *Hyperty      // nil until the caller of Register has it
+	pause    time.Duration // before the next try to register again
+	lastID   uint64
+	waiting  map[message.ID]*request // without an answer, by the ID's key
 
-	queue   []receipt     // taken, not yet sent
-	records apiwire.Queue // of queue
-	sent    sent          // sent on this connection, not yet confirmed
-	posts   uint64        // how many were sent on this connection
-	window  window        // what queue and sent take
-	dirty   bool          // in the connection's list
-	heard   int           // responses that came, and for which the runtime has not been given credit yet
-	taken   int           // units of messages that were taken, and for which the runtime has not been given credit yet
-	owing   bool          // in the connection's list
-	tracked map[message.ID]*tracked
+	queue    []receipt     // taken, not yet sent
+	records  apiwire.Queue // of queue
+	sent     sent          // sent on this connection, not yet confirmed
+	posts    uint64        // how many were sent on this connection
+	window   window        // what queue and sent take
+	dirty    bool          // in the connection's list
+	heard    int           // responses that came and that the runtime does not know of yet
+	settling settling      // what became of the messages that came
+	owing    bool          // in the connection's list
+	tracked  map[message.ID]*tracked
 
-	intake intake
-	parser message.Parser // of the connection's reader
+	intake  intake
+	parser  message.Parser  // of the connection's reader
+	checker message.Checker // of what is posted; guarded by the client's mu
 }
 
 // tracked is a message whose sender wants to know what becomes of it.
@@ -125,9 +126,9 @@ type intake struct {
 }
 
 type incoming struct {
-	m     message.Message
-	cost  int // 0: of a response
-	epoch uint64
+	m      message.Message
+	cost   int    // 0: of a response
+	number uint64 // see settling
 }
 
 // connection is one stream to the runtime, from its Welcome to its end.
@@ -136,6 +137,7 @@ type connection struct {
 	conn    net.Conn
 	reader  *apiwire.Reader
 	credit  apiwire.Credit  // that the reader has read last
+	last    *attached       // for which the reader has read a message last
 	ctx     context.Context // ends with the stream
 	cancel  context.CancelFunc
 	runtime message.URL
@@ -144,11 +146,11 @@ type connection struct {
 	late    *time.Timer   // the writer has something to do in a while
 
 	// Guarded by client.mu.
-	epoch     uint64
-	control   apiwire.Queue // records that are not messages
+	control   apiwire.Queue // records that are no messages
 	dirty     []*attached   // whose queue is not empty
 	owing     []*attached   // that owe the runtime credit for messages or responses
 	hesitates bool          // late is running
+	reading   bool          // more of what was read is to be handled
 }
 
 // One lock, the client's mu, guards the client, its connection and all its hyperties. Methods that need it locked are
@@ -202,12 +204,4 @@ func (c *lockedClient) await(ctx context.Context, limit time.Duration, done func
 		}
 	}
 	return nil
-}
-
-// epochOf is the number of conn, which may not be in use yet.
-func (c *lockedClient) epochOf(conn *connection) uint64 {
-	if conn.epoch == 0 {
-		return c.epoch + 1
-	}
-	return conn.epoch
 }

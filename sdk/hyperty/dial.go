@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -39,11 +41,23 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
 		c.cancel()
-		return nil, fmt.Errorf("no runtime at %s: %w (start one with: protofly run)", o.Socket, err)
+		return nil, dialError(o.Socket, err)
 	}
 	c.up(conn)
 	c.work.Go(func() { c.run(conn) })
 	return c, nil
+}
+
+// dialError says what is to be done about a socket that cannot be used.
+func dialError(socket string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the socket %s may not be opened: %w (it belongs to the user that runs the runtime: run the application as that "+
+			"user, or a runtime of your own with: protofly run)", socket, err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no runtime at %s: %w (start one with: protofly run)", socket, err)
+	}
+	return fmt.Errorf("the runtime at %s cannot be used: %w", socket, err)
 }
 
 // State returns the present state of the connection.
@@ -71,7 +85,15 @@ func (c *Client) Close(ctx context.Context) error {
 		}
 	}
 	c.cancel()
-	c.work.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.work.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done(): // an application's handler does not return; the hyperty's error says so
+	}
 	return errors.Join(errs...)
 }
 
@@ -164,8 +186,6 @@ func (c *Client) reconnect() *connection {
 // up takes a new connection into use: every hyperty is registered again.
 func (c *Client) up(conn *connection) {
 	c.mu.Lock()
-	c.epoch++
-	conn.epoch = c.epoch
 	c.conn = conn
 	c.state = State{Connected: true, Runtime: conn.runtime, Version: conn.version}
 	state := c.state

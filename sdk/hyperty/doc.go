@@ -19,12 +19,29 @@
 //
 // # What becomes of a message
 //
+// A message is delivered when its receiver's handler has returned. A handler that needs it longer calls [Received.Defer] and, from any
+// goroutine, [Received.Done]. Without a handler, [Hyperty.Receive] gives the messages one by one.
+//
 // [Hyperty.Post] and [Hyperty.Send] return when the runtime has the message. Where nobody takes it, or it is given up, a
 // response says so (see [Hyperty.HandleResponses]). [Hyperty.Track] and [Hyperty.SendTracked] return a [Delivery], which
 // also tells that the message was delivered, or why not. Both work alike in the runtime's process and in another one.
 //
+// [Hyperty.Broadcast] sends to a list of addresses, and says what became of each message. For a value that many follow use a data object
+// ([Hyperty.Objects]): its runtime sends each change once to every other runtime.
+//
 // A sender to a receiver that is behind has to wait: Post blocks, and when its ctx ends returns an error that is
 // [message.ErrBackpressure] and names the receiver. Posts to others go on.
+//
+// # Addresses below its own
+//
+// A hyperty may post from addresses below its own (hyperty://example.com/alice/desk), and listen there by its bus:
+//
+//	stop := alice.Bus().Listen(alice.URL().Join("desk"), func(ctx context.Context, m message.Message) { … })
+//
+// Answers to a request come to it, wherever it was posted from ([message.Bus].Request). Other responses to an address below its own come
+// to a listener there, else to [Hyperty.HandleResponses]. A message to which nobody listens is refused with 404; a handler of the hyperty
+// does not get it. Such addresses are found by the hyperty's own, and are not registered. Those that end in /changes, /status or
+// /registration are for subscribers.
 //
 // # When the runtime restarts
 //

@@ -73,6 +73,26 @@ func ExampleHyperty_SendTracked() {
 	// hyperty://example.com/nobody refused 404
 }
 
+// One message to several addresses.
+func ExampleHyperty_Broadcast() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	caller, callee, end := pair(ctx, "caller", "callee")
+	defer end()
+	callee.Handle(func(context.Context, hyperty.Received) {})
+
+	results, err := caller.Broadcast(ctx, []message.URL{callee.URL(), "hyperty://example.com/nobody"}, message.Update, "the kitchen is closed")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range results {
+		fmt.Println(r.To, r.Outcome.State, r.Outcome.Code)
+	}
+	// Output:
+	// hyperty://example.com/callee delivered 0
+	// hyperty://example.com/nobody refused 404
+}
+
 // A message that is sent without waiting, to an address that nobody has: the refusal comes as a response.
 func ExampleHyperty_HandleResponses() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -123,14 +143,19 @@ func ExampleHyperty_Receive() {
 
 // pair is one hyperty at alice's runtime, and one at bob's; end closes them.
 func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, end func()) {
+	return pairOf(ctx, hyperty.Registration{Name: atAlice}, hyperty.Registration{Name: atBob})
+}
+
+// pairOf is pair with what is registered.
+func pairOf(ctx context.Context, atAlice, atBob hyperty.Registration) (a, b *hyperty.Hyperty, end func()) {
 	var pair [2]*hyperty.Hyperty
 	var clients [2]*hyperty.Client
-	for i, name := range []string{atAlice, atBob} {
+	for i, registration := range []hyperty.Registration{atAlice, atBob} {
 		var err error
 		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i]), Timeout: time.Minute}); err != nil {
 			log.Fatal(err)
 		}
-		if pair[i], err = clients[i].Register(ctx, hyperty.Registration{Name: name}); err != nil {
+		if pair[i], err = clients[i].Register(ctx, registration); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -141,4 +166,31 @@ func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, en
 			}
 		}
 	}
+}
+
+// A service with types of its own, which tells how far it is; a request that does not fit it is refused.
+func ExampleHandleJSON() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	asker, adder, end := pair(ctx, "asker", "adder")
+	defer end()
+	type sum struct{ A, B int }
+	hyperty.HandleJSON(adder, func(ctx context.Context, in sum, m hyperty.Received) error {
+		if err := m.Progress(ctx, "adding"); err != nil {
+			return err
+		}
+		return m.Answer(ctx, in.A+in.B)
+	})
+
+	total, err := hyperty.RequestJSON[int](ctx, asker, adder.URL(), message.Read, sum{1, 2})
+	fmt.Println(total, err)
+	_, err = hyperty.RequestJSON[int](ctx, asker, adder.URL(), message.Read, map[string]string{"A": "one"})
+	fmt.Println(err)
+	_, err = asker.RequestProgress(ctx, adder.URL(), message.Read, sum{3, 4}, func(r message.Result) { fmt.Println(r.Code, string(r.Value)) })
+	fmt.Println(err)
+	// Output:
+	// 3 <nil>
+	// hyperty://example.com/adder answered 400: the field "A": string does not fit
+	// 183 "adding"
+	// <nil>
 }

@@ -94,7 +94,7 @@ func (c *Client) ended(conn *connection, f *apiwire.Ended) {
 	err := error(&message.ResponseError{Code: int(f.Code), Description: f.Reason, From: conn.runtime})
 	switch {
 	case a.state == closing || a.url == "":
-		a.state, a.err = ended, err
+		a.state, a.err, a.released = ended, err, f.Released
 		c.locked().wake()
 		c.mu.Unlock()
 	case a.state == asked && passing(int(f.Code)):

@@ -2,9 +2,7 @@ package hyperty
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -28,8 +26,7 @@ type Hyperty struct {
 	log          hclog.Logger  // nil: none
 	incoming     chan Received // without a buffer: the bus's inbox is one
 
-	closing   sync.Once
-	closeErr  error
+	closing   ending
 	done      chan struct{}
 	handling  chan struct{} // closed by the first Handle
 	mu        sync.Mutex
@@ -40,10 +37,23 @@ type Hyperty struct {
 	handlers  atomic.Pointer[handlers] // handler, responses and objects, for take
 	listening bool                     // Handle or Receive has been called
 	deaf      bool                     // neither was called while the first message waited: messages are refused
-	tracked   int                      // messages without a final state
+	given     given                    // messages that the application has
+	tracked   slots                    // messages without a final state
 
-	lastTo atomic.Pointer[message.URL] // an address that mayPost has checked lately
-	misses atomic.Uint32               // how many addresses mayPost has checked
+	turn    turn
+	checked checked
+}
+
+// ending is the end of a hyperty, which comes once.
+type ending struct {
+	once sync.Once
+	err  error
+}
+
+// checked is what is known of addresses that were checked, to be posted to.
+type checked struct {
+	last  atomic.Pointer[message.URL] // one of lately
+	count atomic.Uint32               // of all
 }
 
 // locked is a Hyperty whose mu is locked, or that nobody else has yet.
@@ -59,55 +69,6 @@ type handlers struct {
 // publish gives take the handlers as they are now.
 func (h *locked) publish() {
 	h.handlers.Store(&handlers{h.handler, h.responses, h.objects != nil})
-}
-
-// Received is a message that came for a hyperty, and the way to answer it.
-type Received struct {
-	message.Message
-	hyperty *Hyperty
-}
-
-// Value is the body's member "value", as the specification's types carry it; nil where there is none.
-func (r Received) Value() json.RawMessage {
-	var body struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if r.Decode(&body) != nil {
-		return nil
-	}
-	return body.Value
-}
-
-// Text is the body's value where that is a string, else the JSON of the value, else of the body: for people.
-func (r Received) Text() string {
-	value := r.Value()
-	var text string
-	switch {
-	case value == nil:
-		return string(r.Body)
-	case json.Unmarshal(value, &text) == nil:
-		return text
-	}
-	return string(value)
-}
-
-// Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
-// answer in [Hyperty.HandleResponses].
-func (r Received) Answer(ctx context.Context, value any) error {
-	var raw any
-	if value != nil {
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			return fmt.Errorf("answer to %s: the value is no JSON: %w", r.From, err)
-		}
-		raw = json.RawMessage(encoded)
-	}
-	return r.hyperty.bus.Post(ctx, r.Respond(message.CodeOK, raw))
-}
-
-// Refuse answers the message with a code of 300 or above and the reason.
-func (r Received) Refuse(ctx context.Context, code int, reason string) error {
-	return r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s", reason))
 }
 
 // URL is the hyperty's address.
@@ -139,17 +100,42 @@ func (h *Hyperty) Objects() *syncher.Syncher {
 // runtime's it first waits until the runtime has taken what was posted; ctx bounds that, and the error tells what is
 // left. It must not be called from a handler. Closing twice gives the first call's error.
 func (h *Hyperty) Close(ctx context.Context) error {
-	h.closing.Do(func() {
+	h.close(ctx, h.end)
+	return h.closing.err
+}
+
+// Release is [Hyperty.Close], and gives the name up that the hyperty was registered with: when it returns nil, another runtime may
+// register the name. Nobody else can give it up, and Close does not. The error says why the runtime keeps the name, if it does:
+// while the Message Node is away it is a *message.ResponseError with code 504, and the name is given up when the node is back, if the
+// runtime still runs then. A hyperty that is closed already gives [ErrClosed]; register the name once more to release it.
+func (h *Hyperty) Release(ctx context.Context) error {
+	r, ok := h.bus.(releasingBus)
+	if !ok {
+		return errors.New("release: this bus has no names to give up")
+	}
+	if !h.close(ctx, r.Release) {
+		return ErrClosed
+	}
+	return h.closing.err
+}
+
+// close ends the hyperty, once: end is called where it is the first time.
+func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error) (first bool) {
+	h.closing.once.Do(func() {
+		first = true
 		objects := h.fail(ErrClosed)
 		if objects != nil {
 			objects.Close()
 		}
+		h.next()
 		h.stop()
-		if h.end != nil {
-			h.closeErr = h.end(ctx)
+		h.forsake()
+		if end != nil {
+			h.closing.err = end(ctx)
 		}
+		h.forsake() // what a handler that was running has deferred
 	})
-	return h.closeErr
+	return first
 }
 
 // fail marks the hyperty as done: Receive ends with why.

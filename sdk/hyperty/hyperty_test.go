@@ -178,7 +178,7 @@ func TestNobodyReceives(t *testing.T) {
 		deaf, alice := member(t, hall, "deaf"), member(t, hall, "alice")
 		var refusals atomic.Int32
 		alice.HandleResponses(func(_ context.Context, m message.Message) {
-			if r, err := m.Result(); err == nil && r.Code == message.CodeUnavailable {
+			if r, err := m.Result(); err == nil && r.Code == message.CodeTimeout {
 				refusals.Add(1)
 			}
 		})

@@ -2,6 +2,7 @@ package hyperty
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/protofly/protofly/internal/apiwire"
@@ -19,26 +20,37 @@ const (
 // deliver takes a message from the runtime. A response overtakes the messages that wait: its request gets it at once.
 func (conn *connection) deliver(ref uint32, data []byte) error {
 	c := conn.client
-	c.mu.Lock()
-	a := c.attached[ref]
-	c.mu.Unlock()
-	if a == nil {
-		return nil
+	a := conn.last
+	if a == nil || a.ref != ref {
+		c.mu.Lock()
+		a = c.attached[ref]
+		c.mu.Unlock()
+		if a == nil {
+			return nil
+		}
+		conn.last = a
 	}
 	m, err := a.parser.Parse(data)
-	if err != nil {
-		return fmt.Errorf("from the runtime: %w", err)
-	}
 	cost := apiwire.Cost(len(data))
+	if err != nil {
+		conn.unread(a, data, cost, err)
+		return nil
+	}
 	if m.Type != message.Response {
-		return a.came(conn, incoming{m, cost, 0})
+		return a.came(conn, incoming{m: m, cost: cost})
 	}
 	c.mu.Lock()
+	if c.attached[ref] != a { // it has ended
+		c.mu.Unlock()
+		return nil
+	}
 	a.heard++
 	conn.locked().owe(a)
 	request := a.waiting[m.ID.Key()]
 	asked := request != nil && minibus.Answers(request.to, m.From) // else it answers no request, whatever its ID
-	if !asked {
+	if asked {
+		m.To = request.from // the runtime may answer to the hyperty itself where it refuses another from
+	} else {
 		a.locked().take(incoming{m: m})
 	}
 	c.mu.Unlock()
@@ -48,15 +60,39 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	return nil
 }
 
-// came takes a message that is not a response. If no other one waits and the listeners have room, they get it at once.
+// unread drops a message that is none, and no other: its sender is told, and the window stays what it is.
+func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
+	c := conn.client
+	c.o.Log.Warn("message dropped: it is none", "url", a.url, "error", err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.attached[a.ref] != a { // it has ended
+		return
+	}
+	if message.Salvage(data).Type == message.Response {
+		a.heard++
+	} else {
+		conn.reading = true
+		a.settling.done(a.settling.next(), cost, message.CodeBadRequest)
+	}
+	conn.locked().owe(a)
+}
+
+// came takes a message that is no response. Where no other waits and the listeners have room, they get it at once.
 func (a *attached) came(conn *connection, in incoming) error {
 	c, i := a.client, &a.intake
 	c.mu.Lock()
-	in.epoch = c.locked().epochOf(conn)
+	if c.attached[a.ref] != a { // it has ended
+		c.mu.Unlock()
+		return nil
+	}
 	if i.units+in.cost > maxIntake {
 		c.mu.Unlock()
 		return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)
 	}
+	conn.reading = true
+	in.number = a.settling.next()
+	i.units += in.cost
 	if !i.opened || i.lane.Busy() || c.closed {
 		a.locked().take(in)
 		c.mu.Unlock()
@@ -64,19 +100,49 @@ func (a *attached) came(conn *connection, in incoming) error {
 	}
 	c.mu.Unlock()
 	// Only this goroutine adds to the queue.
-	n, full := a.bus.TryDeliver(in.m)
-	if n == 0 && !full {
-		c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+	n, full := a.bus.TryDeliver(in.m, a.receipt(&in))
+	switch {
+	case full:
+		c.mu.Lock()
+		a.locked().take(in)
+		c.mu.Unlock()
+	case n == 0:
+		a.unheard(&in)
 	}
+	return nil
+}
+
+// receipt goes with a message to its listeners.
+func (a *attached) receipt(in *incoming) minibus.Receipt {
+	return minibus.Receipt{By: a, Number: in.number, Cost: uint32(in.cost)}
+}
+
+// unheard returns a message to which nobody listens, or not any more.
+func (a *attached) unheard(in *incoming) {
+	a.client.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+	a.Settled(in.number, uint32(in.cost), message.CodeNotFound)
+}
+
+// Settled is called when a message was taken, or nobody takes it; see [minibus.Taker].
+func (a *attached) Settled(number uint64, cost uint32, code int) {
+	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if full {
-		a.locked().take(in)
-		return nil
+	a.intake.units -= int(cost)
+	if a.settling.done(number, int(cost), code) && c.conn != nil {
+		c.conn.locked().owe(a)
 	}
-	a.taken += in.cost
-	conn.locked().owe(a)
-	return nil
+}
+
+// Failed is called when nobody will take a message, or it is in doubt; see [minibus.Taker]. The runtime tells its sender.
+func (a *attached) Failed(number uint64, cost uint32, _ message.Message, why error) {
+	var known *message.ResponseError
+	switch {
+	case !errors.As(why, &known):
+		a.Settled(number, cost, message.CodeNotFound)
+	default:
+		a.Settled(number, cost, known.Code)
+	}
 }
 
 // answer gives a response to the request that waits for it, without ever waiting: where the request has just given
@@ -97,7 +163,6 @@ func (a *lockedAttached) take(in incoming) {
 		}
 		i.free++
 	}
-	i.units += in.cost
 	if i.lane.Memory = &a.client.intakes; !i.opened {
 		i.lane.Hold()
 	}
@@ -111,7 +176,7 @@ func (a *lockedAttached) start(begin bool) {
 	}
 }
 
-// pump gives the listeners what has come, and the runtime credit for it.
+// pump gives the listeners what has come.
 func (a *attached) pump() {
 	c, i := a.client, &a.intake
 	for {
@@ -121,48 +186,21 @@ func (a *attached) pump() {
 		if batch == nil {
 			return
 		}
-		var epoch uint64
-		owed, free := 0, 0
-		pay := func() {
-			if owed+free > 0 {
-				a.credit(epoch, owed, free)
-			}
-			owed, free = 0, 0
-		}
 		for ; batch != nil; batch = c.intakes.Done(batch) {
 			items := batch.Items()
 			for n := range items {
 				in := &items[n]
-				if in.epoch != epoch {
-					pay()
-					epoch = in.epoch
-				}
-				if !a.bus.Deliver(c.ctx, in.m) {
-					c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
-				}
-				if owed += in.cost; in.cost == 0 {
-					free++
-				}
-				if owed >= creditAt {
-					pay()
+				switch {
+				case in.cost == 0:
+					a.bus.Deliver(c.ctx, in.m)
+					c.mu.Lock()
+					i.free--
+					c.mu.Unlock()
+				case !a.bus.Hand(c.ctx, in.m, a.receipt(in)):
+					a.unheard(in)
 				}
 				in.m = message.Message{}
 			}
 		}
-		pay()
-	}
-}
-
-// credit lets the runtime send more, if the connection is still the one that brought the handled messages.
-func (a *attached) credit(epoch uint64, units, free int) {
-	c := a.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a.intake.units -= units
-	a.intake.free -= free
-	if units > 0 && c.conn != nil && c.conn.epoch == epoch {
-		a.taken += units
-		c.conn.locked().owe(a)
-		c.conn.poke()
 	}
 }

@@ -12,6 +12,11 @@ type takingBus interface {
 	ListenTaking(at message.URL, h minibus.TakingHandler) (stop func())
 }
 
+// releasingBus is a bus whose address is a name that can be given up.
+type releasingBus interface {
+	Release(ctx context.Context) error
+}
+
 // New makes a Hyperty of a bus on which url is its address. end, which may be nil, is called by [Hyperty.Close]: it
 // unregisters the address and closes the bus. Applications get theirs from a [Runtime].
 //
@@ -21,6 +26,12 @@ type takingBus interface {
 //
 // It gives m an ID where it has none, returns when the bus has taken m, and has tell called once, with the final state. Where it
 // returns an error, tell is not called.
+//
+// [Hyperty.Release] needs a bus that also has the method
+//
+//	Release(ctx context.Context) error
+//
+// It does what end does, and gives the name up.
 func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context) error) *Hyperty {
 	h := &Hyperty{
 		bus: bus, url: url, runtime: runtime, syncManager: runtime.Join("sm").Canonical(), end: end,

@@ -19,15 +19,24 @@ func (conn *lockedConnection) send(f *apiwire.ApplicationFrame) {
 	(*connection)(conn).poke()
 }
 
-// owe notes that a has taken messages for which the runtime is to get credit.
+// owe notes that the runtime is to be told what became of messages for a: at once where that is much, or where nothing else waits
+// for a's handlers; else in a while.
 func (conn *lockedConnection) owe(a *attached) {
 	if !a.owing {
 		a.owing = true
 		conn.owing = append(conn.owing, a)
 	}
-	if a.taken >= creditAt {
+	switch {
+	case a.settling.units >= creditAt || a.settling.units > 0 && a.intake.units == 0 && !conn.reading:
 		(*connection)(conn).poke()
+	case !conn.hesitates && !conn.reading:
+		conn.hesitate()
 	}
+}
+
+func (conn *lockedConnection) hesitate() {
+	conn.hesitates = true
+	conn.late.Reset(hesitation)
 }
 
 // settle is called when all that was read has been handled. It sends the runtime credit; credit for responses alone waits a
@@ -35,14 +44,14 @@ func (conn *lockedConnection) owe(a *attached) {
 func (conn *connection) settle() {
 	conn.client.mu.Lock()
 	defer conn.client.mu.Unlock()
+	conn.reading = false
 	if len(conn.owing) == 0 {
 		return
 	}
-	if slices.ContainsFunc(conn.owing, func(a *attached) bool { return a.taken > 0 }) {
+	if slices.ContainsFunc(conn.owing, func(a *attached) bool { return a.settling.units > 0 }) {
 		conn.poke()
 	} else if !conn.hesitates {
-		conn.hesitates = true
-		conn.late.Reset(hesitation)
+		conn.locked().hesitate()
 	}
 }
 
@@ -55,20 +64,20 @@ func (a *lockedAttached) markDirty(conn *connection) {
 	}
 }
 
-// collect moves to out what is to be sent next: first control frames and credit, then messages.
+// collect moves to out what is to be sent next: first what became of messages that came, so that a hyperty's end comes behind it,
+// then control frames, then messages.
 func (conn *connection) collect(out *apiwire.Queue) {
 	c := conn.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out.Move(&conn.control)
 	for _, a := range conn.owing {
 		if a.owing { // else it was registered again
-			credit := apiwire.Credit{Ref: a.ref, Units: uint32(a.taken), Responses: uint32(a.heard)}
-			out.Credit(&credit)
-			a.taken, a.heard, a.owing = 0, 0, false
+			a.settling.tell(a.ref, a.heard, out)
+			a.heard, a.owing = 0, false
 		}
 	}
 	conn.owing, conn.hesitates = conn.owing[:0], false
+	out.Move(&conn.control)
 	for _, a := range conn.dirty {
 		if !a.dirty {
 			continue

@@ -3,24 +3,32 @@ package hyperty
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // Limits of a [Registration].
 const (
-	MaxName      = 128 // bytes of [Registration].Name
-	maxListed    = 64  // resources, data schemes
-	maxListEntry = 256 // bytes of one
+	MaxName      = message.MaxName // bytes of [Registration].Name
+	maxListed    = 64              // resources, data schemes
+	maxListEntry = 256             // bytes of one
 )
 
 // Registration is what a hyperty asks to be registered with (specification, "Registry: register hyperty"). The zero
 // value asks for an address that the Message Node chooses.
 type Registration struct {
-	// Name is the identifier that the address is to have: hyperty://<domain>/<Name>. It has letters, digits and "-._~". The
-	// first runtime that asks for it gets it, and keeps it over restarts. Empty: the Message Node chooses.
-	Name        string
+	// Name is the identifier to be had in the address: hyperty://<domain>/<Name>. It has 1 to [MaxName] of a–z, 0–9, ".", "_" and
+	// "-", and begins with a letter or a digit (see [message.CheckName]). The first runtime that asks for it gets it, and keeps it
+	// over restarts until [Hyperty.Release]. Empty: the Message Node chooses.
+	Name string
+	// Ephemeral is for who sends and asks, and need not be found: the hyperty gets an address below the runtime's own, of which
+	// neither the Message Node nor other runtimes are told. So it is there at once, also while the node is away, and leaves nothing
+	// behind. It can be answered, and whoever has its address can send to it, from runtimes that have sessions. It has no Name.
+	// A runtime of an earlier version registers it like one without a name.
+	Ephemeral bool
+	// Resumed says that Name is the last part of an address that the hyperty had before and had not wished for. It gets that address
+	// again, and no longer than it would have kept it. A [Client] sets it where it registers its hyperties again.
+	Resumed     bool
 	User        message.URL // the user for whom it acts
 	Descriptor  message.URL // of the hyperty, in the catalogue
 	Resources   []string    // what it handles: "chat", "file", …; others find it by them
@@ -29,21 +37,19 @@ type Registration struct {
 
 // Check returns an error that names what in r is not allowed.
 func (r Registration) Check() error {
-	if len(r.Name) > MaxName {
-		return fmt.Errorf("the name of %d bytes is longer than %d", len(r.Name), MaxName)
-	}
-	for i := 0; i < len(r.Name); i++ {
-		c := r.Name[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0) {
-			return fmt.Errorf("the name %q has the character %q: a name has letters, digits and -._~ only; "+
-				"hyperty://example.com/bob has the name bob", r.Name, c)
+	if r.Name != "" {
+		if err := message.CheckName(r.Name); err != nil {
+			return err
+		}
+		if r.Ephemeral && !r.Resumed {
+			return fmt.Errorf("a hyperty that is ephemeral has no name, and it is to be registered as %q", r.Name)
 		}
 	}
 	for what, u := range map[string]message.URL{"user": r.User, "descriptor": r.Descriptor} {
 		if u == "" {
 			continue
 		}
-		if _, err := message.ParseURL(string(u)); err != nil {
+		if err := u.Check(); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/plainjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -30,34 +31,37 @@ func (h *Hyperty) SendType(ctx context.Context, to message.URL, t message.Type, 
 
 // Post posts a message as it is; an empty From is the hyperty's own address. See [message.Bus].
 func (h *Hyperty) Post(ctx context.Context, m message.Message) error {
-	if err := h.mayPost(m.Type, m.To); err != nil {
+	to, err := h.mayPost(m.Type, m.To)
+	if err != nil {
 		return err
 	}
+	m.To = to
 	if m.From == "" {
 		m.From = h.url
 	}
 	return h.bus.Post(ctx, m)
 }
 
-// mayPost tells whether messages may be posted to an address. An address to which messages go again and again is not checked
+// mayPost tells whether messages may be posted to an address, and gives its normal form. An address to which messages go again and again is not checked
 // each time.
-func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
+func (h *Hyperty) mayPost(t message.Type, to message.URL) (message.URL, error) {
 	select {
 	case <-h.done:
-		return fmt.Errorf("%s to %s: %w", t, to, h.Err())
+		return "", fmt.Errorf("%s to %s: %w", t, to, h.Err())
 	default:
 	}
-	if last := h.lastTo.Load(); last != nil && *last == to {
-		return nil
+	if last := h.checked.last.Load(); last != nil && *last == to {
+		return to, nil
 	}
-	if _, err := message.ParseURL(string(to)); err != nil {
-		return err
+	to, err := message.ParseURL(string(to))
+	if err != nil {
+		return "", err
 	}
-	if h.misses.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
+	if h.checked.count.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
 		last := to
-		h.lastTo.Store(&last)
+		h.checked.last.Store(&last)
 	}
-	return nil
+	return to, nil
 }
 
 // Request sends a message of the type t and waits for the answer. Only to may answer: responses from other addresses do not
@@ -65,25 +69,7 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
 // the error is a *message.ResponseError: 404 where nobody has the address, 408 where no answer came in time (Options.Timeout,
 // 15 s by default), 504 where the receiver cannot be reached.
 func (h *Hyperty) Request(ctx context.Context, to message.URL, t message.Type, body any) (message.Result, error) {
-	raw, err := encodeBody(body)
-	if err != nil {
-		return message.Result{}, fmt.Errorf("%s to %s: %w", t, to, err)
-	}
-	if err := h.mayPost(t, to); err != nil {
-		return message.Result{}, err
-	}
-	answer, err := h.bus.Request(ctx, message.Message{Type: t, From: h.url, To: to, Body: raw})
-	if err != nil {
-		return message.Result{}, err
-	}
-	result, err := answer.Result()
-	if err != nil {
-		return message.Result{}, err
-	}
-	if _, err := answer.OK(); err != nil {
-		return result, err
-	}
-	return result, nil
+	return h.request(ctx, to, t, body, h.bus.Request)
 }
 
 // encodeBody is body as the JSON object that a message carries.
@@ -91,12 +77,12 @@ func encodeBody(body any) (json.RawMessage, error) {
 	if body == nil {
 		return nil, nil
 	}
-	raw, err := json.Marshal(body)
+	raw, err := plainjson.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("the body is no JSON: %w", err)
 	}
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		return raw, nil
 	}
-	return json.Marshal(map[string]json.RawMessage{"value": raw})
+	return plainjson.Marshal(map[string]json.RawMessage{"value": raw})
 }

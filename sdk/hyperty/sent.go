@@ -1,6 +1,7 @@
 package hyperty
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -17,9 +18,10 @@ type receipt struct {
 	track    bool
 }
 
-func (r receipt) refuse(err error) message.Message {
+// refuse is the response that says what became of the message: a [message.StateRefused] and so on.
+func (r receipt) refuse(state string, err error) message.Message {
 	m := message.Message{ID: r.id, Type: r.kind, From: r.from, To: r.to}
-	return m.Refuse(message.CodeUnavailable, "%s to %s: %v", r.kind, r.to, err)
+	return m.Undelivered(&message.ResponseError{Code: message.CodeUnavailable, State: state, Description: fmt.Sprintf("%s to %s: %v", r.kind, r.to, err)})
 }
 
 // sent is the posts of one connection that the runtime has not confirmed. They are added in order and mostly confirmed

@@ -18,24 +18,25 @@ const (
 	// Queued: the runtime has the message, and its receiver has not taken it yet: it waits in this runtime, is on the way, or
 	// waits in the receiver's runtime.
 	Queued DeliveryState = "queued"
-	// Delivered: the receiver has taken it: the handler of an application in the other runtime's process has returned,
-	// or the process of the application has it. Where the receiver is a function of a Message Node: it has
-	// answered.
+	// Delivered: the receiver has taken it: its handler has returned, or it has called [Received.Done], or asked for the message
+	// after it ([Hyperty.Receive]). Of a response: the request has it. Where the receiver is a function of a Message Node: it
+	// has answered.
 	Delivered DeliveryState = "delivered"
 	// Expired: no acknowledgement came within the time to live. The reason says whether the message may have arrived all the
 	// same.
 	Expired DeliveryState = "expired"
-	// InDoubt: it was sent, and a restart on the way lost the report of whether it arrived.
+	// InDoubt: it may have been delivered, and nobody will ever know: a restart on the way lost the report, or the receiver had
+	// it and ended before it was done with it.
 	InDoubt DeliveryState = "in doubt"
-	// Refused: it was not delivered. The code says why: 404 nobody has the address (any more); 403 not allowed, or not trusted;
-	// 408 its receiver is away; 504 its receiver cannot be reached.
+	// Refused: it was not delivered, certainly. The code says why: 404 nobody has the address (any more); 403 not allowed, or not
+	// trusted; 408 its receiver is away, or takes no messages; 504 its receiver cannot be reached.
 	Refused DeliveryState = "refused"
 )
 
 // Outcome is what became of a message.
 type Outcome struct {
 	State  DeliveryState
-	Code   int    // of Refused: as in a response; else 0
+	Code   int    // as in a response to the message; 0 where there is none
 	Reason string // for people; "" where there is nothing to say
 }
 
@@ -63,6 +64,25 @@ func (o Outcome) Err() error {
 type NotDelivered struct{ Outcome }
 
 func (e *NotDelivered) Error() string { return e.Outcome.String() }
+
+// OutcomeOf is what became of a message that was not tracked, by a response to it: see [Hyperty.HandleResponses], and the error of
+// [Hyperty.Request]. An answer, of whatever code, says that the message was delivered. A runtime of an earlier version does not say
+// which responses are answers: then 404 and 504 are Refused. The error says that m is no response.
+func OutcomeOf(m message.Message) (Outcome, error) {
+	r, err := m.Result()
+	if err != nil {
+		return Outcome{}, err
+	}
+	o := Outcome{State: DeliveryState(r.State), Code: r.Code, Reason: r.Description}
+	switch {
+	case r.State != "":
+	case r.Code == message.CodeNotFound, r.Code == message.CodeUnavailable:
+		o.State = Refused
+	default:
+		o.State = Delivered
+	}
+	return o, nil
+}
 
 // MaxTracked is how many messages of one hyperty may be tracked and without a final state at the same time.
 const MaxTracked = 1024
@@ -118,6 +138,11 @@ type tracker interface {
 // it, or why not. It does not wait for that: see [Delivery.Wait]. At most [MaxTracked] messages of a hyperty are tracked
 // at a time. An error means that the message was not posted.
 func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, error) {
+	return h.track(ctx, m, h.reserve)
+}
+
+// track is Track; reserve takes a slot for the message.
+func (h *Hyperty) track(ctx context.Context, m message.Message, reserve func(ctx context.Context) error) (*Delivery, error) {
 	if err := h.Err(); err != nil {
 		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
 	}
@@ -128,18 +153,16 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 	if m.From == "" {
 		m.From = h.url
 	}
-	if _, err := message.ParseURL(string(m.To)); err != nil {
+	to, err := message.ParseURL(string(m.To))
+	if err != nil {
 		return nil, err
 	}
-	h.mu.Lock()
-	if h.tracked >= MaxTracked {
-		h.mu.Unlock()
-		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, ErrTooManyTracked)
+	m.To = to
+	if err := reserve(ctx); err != nil {
+		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
 	}
-	h.tracked++
-	h.mu.Unlock()
 	d := &Delivery{To: m.To, outcome: Outcome{State: Queued}, done: make(chan struct{})}
-	err := bus.Track(ctx, &m, func(o Outcome) {
+	err = bus.Track(ctx, &m, func(o Outcome) {
 		if d.settle(o) {
 			h.untrack()
 		}
@@ -156,7 +179,7 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 
 func (h *Hyperty) untrack() {
 	h.mu.Lock()
-	h.tracked--
+	h.tracked.give()
 	h.mu.Unlock()
 }
 

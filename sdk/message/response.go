@@ -2,9 +2,12 @@ package message
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
+	"github.com/protofly/protofly/internal/plainjson"
 	"github.com/protofly/protofly/internal/printable"
 )
 
@@ -31,7 +34,7 @@ func Encode(v any) json.RawMessage {
 	if raw, ok := v.(json.RawMessage); ok {
 		return raw
 	}
-	b, err := json.Marshal(v)
+	b, err := plainjson.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("message: %T does not encode as JSON: %v", v, err))
 	}
@@ -65,6 +68,24 @@ func (m *Message) Refuse(code int, format string, args ...any) Message {
 	return m.RespondBody(Encode(resultBody{Code: code, Desc: text, Description: text}))
 }
 
+// The states of a message that a runtime reports in a response to it. A response without a state is an answer: whoever was asked had
+// the message.
+const (
+	StateRefused = "refused"  // it was not delivered, certainly
+	StateExpired = "expired"  // it was given up after its time; the description says whether it may have been delivered
+	StateInDoubt = "in doubt" // it may have been delivered, and nobody will ever know
+)
+
+// Undelivered makes the response by which a runtime says what became of m, which nobody has answered: that it is refused, if e says
+// no other state.
+func (m *Message) Undelivered(e *ResponseError) Message {
+	body := resultBody{Code: e.Code, Desc: e.Description, Description: e.Description, State: e.State}
+	if body.State == "" {
+		body.State = StateRefused
+	}
+	return m.RespondBody(Encode(body))
+}
+
 // RespondBody makes the response to m with a body that has a code already.
 func (m *Message) RespondBody(body json.RawMessage) Message {
 	return Message{ID: m.ID, Type: Response, From: m.To, To: m.From, Body: body}
@@ -75,6 +96,7 @@ type resultBody struct {
 	Value       json.RawMessage `json:"value,omitempty"`
 	Desc        string          `json:"desc,omitempty"`
 	Description string          `json:"description,omitempty"`
+	State       string          `json:"state,omitempty"`
 }
 
 // Result is what a response says.
@@ -82,7 +104,8 @@ type Result struct {
 	Code        int
 	Description string
 	Value       json.RawMessage
-	From        URL // who answered; after a local time-out, who should have answered
+	State       string // [StateRefused], [StateExpired], [StateInDoubt], or "": an answer
+	From        URL    // who answered; after a local time-out, who should have answered
 }
 
 // Result reads the body of a response. A code may be a number or a numeric string.
@@ -92,6 +115,7 @@ func (m *Message) Result() (Result, error) {
 		Desc        any             `json:"desc"`
 		Description any             `json:"description"`
 		Value       json.RawMessage `json:"value"`
+		State       any             `json:"state"`
 	}
 	if m.Type != Response {
 		return Result{}, fmt.Errorf("%w: a %s is no response", ErrMalformed, m.Type)
@@ -113,6 +137,9 @@ func (m *Message) Result() (Result, error) {
 	} else if s, ok := b.Desc.(string); ok {
 		r.Description = s
 	}
+	if s, ok := b.State.(string); ok && (s == StateRefused || s == StateExpired || s == StateInDoubt) {
+		r.State = s
+	}
 	return r, nil
 }
 
@@ -127,7 +154,8 @@ func (m *Message) Provisional() bool {
 type ResponseError struct {
 	Code        int
 	Description string
-	From        URL // who answered; after a local time-out, who should have answered
+	State       string // what became of the message, as in [Result]
+	From        URL    // who answered; after a local time-out, who should have answered
 }
 
 func (e *ResponseError) Error() string {
@@ -137,6 +165,17 @@ func (e *ResponseError) Error() string {
 	return fmt.Sprintf("%s answered %d: %s", e.From, e.Code, printable.Line(e.Description))
 }
 
+// Reason is err for the description of a response: where err is a *[ResponseError], or wraps one, without the words that it answered,
+// and with which code, since the response says that again.
+func Reason(err error) string {
+	text := err.Error()
+	var known *ResponseError
+	if errors.As(err, &known) && known.Description != "" {
+		text = strings.ReplaceAll(text, known.Error(), printable.Line(known.Description))
+	}
+	return text
+}
+
 // OK returns the value of a successful response; else the error is a *[ResponseError], or says what is malformed.
 func (m *Message) OK() (json.RawMessage, error) {
 	r, err := m.Result()
@@ -144,7 +183,7 @@ func (m *Message) OK() (json.RawMessage, error) {
 		return nil, err
 	}
 	if r.Code >= 300 {
-		return nil, &ResponseError{Code: r.Code, Description: r.Description, From: m.From}
+		return nil, &ResponseError{Code: r.Code, Description: r.Description, State: r.State, From: m.From}
 	}
 	return r.Value, nil
 }

@@ -34,9 +34,13 @@ func (e *URLError) Error() string {
 	return fmt.Sprintf("address %q: %s; an address looks like hyperty://example.com/bob", e.Text, e.Reason)
 }
 
-// ParseURL checks an address that came from outside. It accepts <scheme>://<domain>[/<path>] in printable ASCII of
-// at most [MaxURL] bytes, and the one address without "//" that the specification knows, mn:/session.
-// The error is a *[URLError].
+// ParseURL checks an address that came from outside, and gives its normal form. It accepts <scheme>://<domain>[/<path>] in printable
+// ASCII of at most [MaxURL] bytes, and the one address without "//" that the specification knows, mn:/session. Scheme and domain
+// mean the same in small and capital letters (RFC 3986, section 6.2.2.1); the normal form has them small. What is before an "@" in
+// the domain, and the path, are left as they are. The error is a *[URLError].
+//
+// Addresses are normalised where they come in, and nowhere else: by this function. What must be in normal form already, because it is
+// signed or the key of a configuration, is looked at by [URL.Check].
 func ParseURL(s string) (URL, error) {
 	bad := func(reason string) (URL, error) {
 		return "", &URLError{Text: s[:min(len(s), 80)], Reason: reason}
@@ -59,9 +63,12 @@ func ParseURL(s string) (URL, error) {
 	if !ok || scheme == "" {
 		return bad("no scheme")
 	}
+	capital := false
 	for i := 0; i < len(scheme); i++ {
-		if c := scheme[i]; (c < 'a' || c > 'z') && c != '-' {
-			return bad("a scheme has lower-case letters and hyphens only")
+		if c := scheme[i]; c >= 'A' && c <= 'Z' {
+			capital = true
+		} else if (c < 'a' || c > 'z') && c != '-' {
+			return bad("a scheme has letters and hyphens only")
 		}
 	}
 	domain, path, _ := strings.Cut(rest, "/")
@@ -75,11 +82,26 @@ func ParseURL(s string) (URL, error) {
 		if !domainChar(domain[i]) {
 			return bad(fmt.Sprintf("character %q in the domain", domain[i]))
 		}
+		capital = capital || domain[i] >= 'A' && domain[i] <= 'Z'
+	}
+	if capital { // hardly ever
+		user := strings.LastIndexByte(domain, '@') + 1
+		scheme = strings.ToLower(scheme)
+		s = scheme + "://" + domain[:user] + strings.ToLower(domain[user:]) + rest[len(domain):]
 	}
 	if (scheme == SchemeRuntime || scheme == SchemeRuntimeAlt || scheme == SchemeHyperty) && strings.Trim(path, "/") == "" {
 		return bad("no identifier after the domain")
 	}
 	return URL(s), nil
+}
+
+// Check tells whether u is an address in the normal form that [ParseURL] gives. The error is a *[URLError].
+func (u URL) Check() error {
+	p, err := ParseURL(string(u))
+	if err == nil && p != u {
+		err = &URLError{Text: string(u[:min(len(u), 80)]), Reason: "scheme and domain are to be in lower case: " + string(p)}
+	}
+	return err
 }
 
 func domainChar(c byte) bool {
@@ -127,6 +149,10 @@ func (u URL) Base() URL {
 	return u
 }
 
+// LifeKey is what the allocation key begins with of the addresses that a Message Node gives to one life of a runtime's process. The
+// node frees them when a later life has long asked for its own, and they are not in use.
+const LifeKey = "life-"
+
 // Canonical writes the runtime scheme as hyperty-runtime and drops trailing slashes, so that equal addresses compare
 // equal. Messages are never rewritten with it; it is for look-ups.
 func (u URL) Canonical() URL {
@@ -161,6 +187,9 @@ func (u URL) Within(owner URL) bool {
 // ForSubscribers tells whether u is an address at which any number listens, none included: of changes, statuses or
 // registrations.
 func (u URL) ForSubscribers() bool {
+	if n := len(u); n == 0 || u[n-1] != 's' && u[n-1] != 'n' { // nearly every address
+		return false
+	}
 	for _, end := range [...]string{"/changes", "/status", "/registration"} {
 		if at, ok := strings.CutSuffix(string(u), end); ok && !strings.HasSuffix(at, ":/") { // else it is the domain
 			return true

@@ -6,6 +6,26 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// forwarded takes what the sync manager forwards to a reporter, or tells an observer of the reporter.
+func (s *Syncher) forwarded(ctx context.Context, m message.Message) {
+	var body struct {
+		Resource message.URL `json:"resource"`
+		Status   string      `json:"status"`
+		Away     string      `json:"away"`
+	}
+	if m.Decode(&body) != nil || body.Status == "" {
+		s.authorise(ctx, m)
+		return
+	}
+	if o := s.observer(body.Resource); o != nil {
+		l := o.lock()
+		defer l.unlock()
+		if !o.joining && !o.ended { // else the value that is being fetched says it
+			l.setAway(body.Away)
+		}
+	}
+}
+
 // authorise answers the sync manager's question whether an observer may subscribe to an object, or read it
 // (specification, "Subscribe": forward).
 func (s *Syncher) authorise(ctx context.Context, m message.Message) {
@@ -19,12 +39,15 @@ func (s *Syncher) authorise(ctx context.Context, m message.Message) {
 		s.respond(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	}
-	if body.Type == message.Unsubscribe {
-		return // a notice, which nobody waits for
-	}
 	s.mu.Lock()
 	r := s.reporters[body.Object.Canonical()]
 	s.mu.Unlock()
+	if body.Type == message.Unsubscribe { // a notice, which nobody waits for
+		if r != nil {
+			r.left(body.Observer)
+		}
+		return
+	}
 	switch {
 	case r == nil:
 		s.respond(ctx, m.Refuse(message.CodeNotFound, "%s reports no %s", s.owner, body.Object))
@@ -33,6 +56,9 @@ func (s *Syncher) authorise(ctx context.Context, m message.Message) {
 	case !r.allows(body.Observer):
 		s.respond(ctx, m.Refuse(message.CodeForbidden, "%s is not for %s", body.Object, body.Observer))
 	default:
+		if body.Type == message.Subscribe {
+			r.joined(body.Observer)
+		}
 		s.respond(ctx, m.Respond(message.CodeOK, nil))
 	}
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -31,8 +34,9 @@ func newChildID(owner message.URL) string {
 
 // AddChild makes a child object under one of the names that the object has for children, and returns its id. It is
 // this component's: nobody else changes it, but the object's reporter may remove it. It returns when the reporter has
-// published it. The error is a *message.ResponseError: 403 where this component does not observe the object (any
-// more), 404 where it has no children of that name, 413 where it is full.
+// published it. Where many are made at once it waits for its turn, until ctx ends. The error is a *message.ResponseError: 403 where
+// this component does not observe the object (any more), 404 where it has no children of that name, 413 where it is full. With any
+// other error it is in doubt whether the child was made: [Observer.Children] says, by the id, which is returned in any case.
 func (o *Observer) AddChild(ctx context.Context, name string, value any) (string, error) {
 	id := newChildID(o.s.owner)
 	return id, o.child(ctx, message.Create, name, childBody{Resource: id}, value)
@@ -75,11 +79,32 @@ func (o *Observer) child(ctx context.Context, t message.Type, name string, body 
 			return err
 		}
 	}
-	answer, err := o.s.bus.Request(ctx, message.Message{Type: t, From: o.s.owner, To: object.Children(o.url, name), Body: message.Encode(body)})
-	if err == nil {
-		_, err = answer.OK()
+	select {
+	case o.children <- struct{}{}:
+		defer func() { <-o.children }()
+	case <-o.s.ctx.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return err
+	return o.askChild(ctx, message.Message{Type: t, From: o.s.owner, To: object.Children(o.url, name), Body: message.Encode(body)})
+}
+
+// askChild asks the reporter's side, again and again while that has no place for one more request.
+func (o *Observer) askChild(ctx context.Context, m message.Message) error {
+	pauses := backoff.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		answer, err := o.s.bus.Request(ctx, m)
+		if err == nil {
+			_, err = answer.OK()
+		}
+		if codeOf(err) != message.CodeTooMany || !pauses.Wait(ctx) {
+			return err
+		}
+	}
 }
 
 // AddChild makes a child object of the reporter's own; see [Observer.AddChild].
@@ -128,17 +153,10 @@ func (r *Reporter) ownChild(ctx context.Context, t message.Type, body childBody,
 
 // changeChild makes, changes or removes a child object in the name of a component, and returns it.
 func (r *Reporter) changeChild(ctx context.Context, t message.Type, who message.URL, body childBody) (child object.Child, err error) {
-	var refused error
-	err = r.publish(ctx, func(d object.Document) object.Change {
-		var c object.Change
-		if c, child, refused = r.childChange(d, t, who, body); refused != nil {
-			return object.Change{} // an invalid change: publish makes nothing of it
-		}
-		return c
+	err = r.publish(ctx, func(d object.Document) (c object.Change, err error) {
+		c, child, err = r.childChange(d, t, who, body)
+		return c, err
 	})
-	if refused != nil {
-		return child, refused
-	}
 	return child, err
 }
 
@@ -175,11 +193,7 @@ func (r *Reporter) childChange(d object.Document, t message.Type, who message.UR
 	case t == message.Delete:
 		return d.Removal(at), child, nil
 	}
-	at += ".value"
-	if body.Attribute != "" {
-		at += "." + body.Attribute
-	}
-	return d.Replacement(at, value), child, nil
+	return d.Replacement(object.ChildAttribute(body.Resource, body.Attribute), value), child, nil
 }
 
 // observersChild serves an observer's request about a child object, which the sync manager has forwarded.
@@ -189,7 +203,7 @@ func (s *Syncher) observersChild(m message.Message, r *Reporter, t message.Type,
 	if s.closed {
 		return
 	}
-	if s.children >= maxInvitations {
+	if s.children >= maxChildren {
 		s.tasks.Go(func() { s.respond(s.ctx, m.Refuse(message.CodeTooMany, "too many changes of children at once")) })
 		return
 	}
@@ -202,11 +216,7 @@ func (s *Syncher) observersChild(m message.Message, r *Reporter, t message.Type,
 		}()
 		child, err := r.changeChild(s.ctx, t, who, body)
 		if err != nil {
-			code := codeOf(err)
-			if code == 0 {
-				code = message.CodeTooLarge // the change does not fit the object
-			}
-			s.respond(s.ctx, m.Refuse(code, "%v", err))
+			s.respond(s.ctx, m.Refuse(childCode(err), "%s", message.Reason(err)))
 			return
 		}
 		s.respond(s.ctx, m.Respond(message.CodeOK, nil))
@@ -220,4 +230,17 @@ func (s *Syncher) observersChild(m message.Message, r *Reporter, t message.Type,
 			f(ChildChange{ID: body.Resource, Child: Child(child), Removed: t == message.Delete})
 		}
 	})
+}
+
+// childCode is the code of the answer to a request about a child object that has failed.
+func childCode(err error) int {
+	switch code := codeOf(err); {
+	case errors.Is(err, ErrTooLarge), code == message.CodeTooMany: // the runtime has no memory for it
+		return message.CodeTooLarge
+	case errors.Is(err, ErrPath), errors.Is(err, ErrData):
+		return message.CodeBadRequest
+	case code != 0:
+		return code
+	}
+	return message.CodeError
 }

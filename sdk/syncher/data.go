@@ -2,6 +2,7 @@ package syncher
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -16,20 +17,24 @@ var (
 
 // Metadata describes an object (specification, "Metadata").
 type Metadata struct {
-	URL          message.URL // the object
-	Reporter     message.URL // the component that reports it
-	Runtime      message.URL // the reporter's runtime
-	Schema       message.URL // the catalogue's description of its data; may be empty
-	Name         string      // for people
-	Created      string      // ISO 8601, UTC, milliseconds
-	LastModified string      // the same
-	Resources    []string    // what it is about: "data", "chat", …
-	Children     []string    // the names under which observers may make child objects
-	Version      uint64      // how many changes have been made
+	URL          message.URL   // the object
+	Reporter     message.URL   // the component that reports it
+	Runtime      message.URL   // the reporter's runtime
+	Schema       message.URL   // the catalogue's description of its data; may be empty
+	Name         string        // for people
+	Created      string        // ISO 8601, UTC, milliseconds
+	LastModified string        // the same
+	Resources    []string      // what it is about: "data", "chat", …
+	Children     []string      // the names under which observers may make child objects
+	Version      uint64        // how many changes have been made
+	Grace        time.Duration // how long the object outlives its reporter's absence; 0 also where its runtime does not say
+	Keep         bool          // its runtime keeps its value on the disk
+	Away         time.Time     // since when its reporter is away, as far as is known; the zero time: it is there
 }
 
 func metadataOf(m object.Metadata) Metadata {
-	return Metadata{URL: m.URL, Reporter: m.Reporter, Runtime: m.Runtime, Schema: m.Schema, Name: m.Name, Created: m.Created,
+	grace, _, _ := object.ParseGrace(m.Grace)
+	return Metadata{Grace: grace, Keep: m.Keep, Away: object.ParseTime(m.Away), URL: m.URL, Reporter: m.Reporter, Runtime: m.Runtime, Schema: m.Schema, Name: m.Name, Created: m.Created,
 		LastModified: m.LastModified, Resources: m.Resources, Children: m.Childrens, Version: m.Version}
 }
 
@@ -62,4 +67,6 @@ const (
 	OpSet    = Operation(object.Set)    // the attribute has a new value
 	OpAdd    = Operation(object.Add)    // an element of an array was inserted at the path's index
 	OpRemove = Operation(object.Remove) // the attribute or the element of an array is gone
+	OpAway   = Operation("away")        // the reporter is away: Since says since when. The data is as before
+	OpBack   = Operation("back")        // the reporter is there again
 )

@@ -87,11 +87,16 @@ func ExampleObserver_AddChild() {
 
 // pair is one hyperty at alice's runtime, and one at bob's; end closes them.
 func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, end func()) {
+	return pairAt(ctx, runtimes.Socket, atAlice, atBob)
+}
+
+// pairAt is pair at the runtimes with those sockets.
+func pairAt(ctx context.Context, socket func(runtime string) string, atAlice, atBob string) (a, b *hyperty.Hyperty, end func()) {
 	var pair [2]*hyperty.Hyperty
 	var clients [2]*hyperty.Client
 	for i, name := range []string{atAlice, atBob} {
 		var err error
-		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i]), Timeout: time.Minute}); err != nil {
+		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: socket([]string{"alice", "bob"}[i]), Timeout: time.Minute}); err != nil {
 			log.Fatal(err)
 		}
 		if pair[i], err = clients[i].Register(ctx, hyperty.Registration{Name: name}); err != nil {

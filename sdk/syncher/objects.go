@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -17,20 +18,37 @@ type Change struct {
 	Version   uint64          // of the object, with this change in it
 	Deleted   bool            // the object is gone; the last change
 	Resync    bool            // the data was replaced: changes before may have been missed
+	Since     time.Time       // with OpAway
+	End       End             // with Deleted: why
+	Reason    string          // with EndKicked: what the reporter says
 }
+
+// End is why an object is gone for an observer.
+type End string
+
+// The ends of an observation. The empty string is that of a runtime that does not say.
+const (
+	EndDeleted = End("deleted") // by its reporter, or it was not there any more when the reporter's runtime was
+	EndExpired = End("expired") // its reporter was away for longer than its grace time
+	EndKicked  = End("kicked")  // the reporter has ended this observation: [Reporter.Kick]
+	EndRefused = End("refused") // the reporter does not allow this observer any more
+)
 
 // Observer is a copy of an object that follows its reporter.
 type Observer struct {
-	s   *Syncher
-	url message.URL
+	s        *Syncher
+	url      message.URL
+	children chan struct{} // holds a token for each change of a child object that is under way
 
 	mu         sync.Mutex
 	meta       object.Metadata // without data
 	doc        object.Document
 	packer     object.Packer
+	check      object.Check
 	joining    bool            // the object is being fetched: updates wait in early
 	early      []object.Update //
 	earlyBytes int
+	doubted    bool     // the object is to be fetched anew some time later
 	changes    []Change // for Next
 	bytes      int      // of the values in changes
 	ended      bool
@@ -44,6 +62,7 @@ type Reporter struct {
 	url     message.URL
 	scheme  string
 	private bool
+	wished  bool // the address
 
 	turn chan struct{} // holds one token: whoever has it makes a change
 
@@ -51,11 +70,27 @@ type Reporter struct {
 	meta    object.Metadata // without data
 	doc     object.Document
 	packer  object.Packer
-	unsure  bool // an answer was lost: the next change carries the whole object
+	doubt   doubt
 	gone    bool
 	allow   func(message.URL) bool
 	invited map[message.URL]struct{}
 	onChild func(ChildChange)
+
+	reclaimed  bool
+	observers  map[message.URL]struct{}
+	onObserver func(ObserverChange)
+}
+
+// ObserverChange is what a reporter is told of its object's observers.
+type ObserverChange struct {
+	Observer message.URL
+	Joined   bool // else it has left: by itself, with its application or runtime, or because it was kicked
+}
+
+// doubt is what a reporter knows of a change whose answer was lost. Its version is not used again.
+type doubt struct {
+	is       bool // the runtime, and observers, may have the change: the next one carries the whole object
+	settling bool // a goroutine sends the whole object
 }
 
 // ChildChange tells a reporter what happened to a child object.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -18,34 +17,29 @@ type subscribeBody struct {
 
 // Observe subscribes to an object (specification, "Subscribe") and returns when its current value is there. A
 // component observes an object once. The error is a *message.ResponseError: 403 where the reporter does not allow it,
-// 404 where there is no such object, 408 where nobody answered.
+// 404 where there is no such object, 408 where nobody answered, where its runtime is away, or for a moment while it is being deleted. A
+// private object is not in the Domain Registry: to a runtime that none of whose components was invited there is no such object, unless
+// the object is reported there.
 func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, error) {
-	if _, err := message.ParseURL(string(url)); err != nil {
+	url, err := message.ParseURL(string(url))
+	if err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
-	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1)}
-	s.mu.Lock()
-	_, twice := s.observers[url.Canonical()]
-	full := len(s.observers) >= maxObserved
-	if !twice && !full && !s.closed {
-		s.observers[url.Canonical()] = o
+	if err := s.awaitLeaving(ctx, url); err != nil {
+		return nil, fmt.Errorf("observe %s: %w", url, err)
 	}
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, ErrClosed
-	}
-	if twice {
-		return nil, &message.ResponseError{Code: message.CodeConflict, Description: "it is observed already", From: url}
-	}
-	if full {
-		return nil, &message.ResponseError{Code: message.CodeTooMany, From: url,
-			Description: fmt.Sprintf("%s observes %d objects, no more are allowed: end some with Close", s.owner, maxObserved)}
+	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1), children: make(chan struct{}, maxOwnChildren)}
+	if err := s.enter(o); err != nil {
+		return nil, err
 	}
 	if err := o.join(ctx); err != nil {
+		told := s.leaves(url)
 		o.leave()
-		if code := codeOf(err); code == 0 || code == message.CodeTimeout { // it may have been done
-			s.spawn(func() { _, _ = s.ask(s.ctx, message.Unsubscribe, subscribeBody{Resource: url}) })
+		if code := codeOf(err); code != 0 && code != message.CodeTimeout || !s.spawn(func() { // else it may have been done
+			defer told()
+			_, _ = s.ask(s.ctx, message.Unsubscribe, subscribeBody{Resource: url})
+		}) {
+			told()
 		}
 		return nil, fmt.Errorf("observe %s: %w", url, err)
 	}
@@ -53,6 +47,58 @@ func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, erro
 	defer o.mu.Unlock()
 	o.changes, o.bytes = nil, 0 // what came meanwhile is in the value
 	return o, nil
+}
+
+// enter adds an observer.
+func (s *Syncher) enter(o *Observer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch key := o.url.Canonical(); {
+	case s.closed:
+		return ErrClosed
+	case s.observers[key] != nil:
+		return &message.ResponseError{Code: message.CodeConflict, Description: "it is observed already", From: o.url}
+	case len(s.observers) >= maxObserved:
+		return &message.ResponseError{Code: message.CodeTooMany, From: o.url,
+			Description: fmt.Sprintf("%s observes %d objects, no more are allowed: end some with Close", s.owner, maxObserved)}
+	default:
+		s.observers[key] = o
+		return nil
+	}
+}
+
+// leaves notes that the sync manager is being told that the object is not observed any more, until told is called: a new
+// observation has to begin behind that.
+func (s *Syncher) leaves(url message.URL) (told func()) {
+	key, done := url.Canonical(), make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving[key] = done
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.leaving[key] == done {
+			delete(s.leaving, key)
+		}
+		close(done)
+	}
+}
+
+// awaitLeaving waits until the sync manager has been told of an observation of the object that has ended.
+func (s *Syncher) awaitLeaving(ctx context.Context, url message.URL) error {
+	for {
+		s.mu.Lock()
+		done := s.leaving[url.Canonical()]
+		s.mu.Unlock()
+		if done == nil {
+			return nil
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // join subscribes and applies the updates that came meanwhile. Whoever is subscribed may subscribe again: the answer is
@@ -68,6 +114,7 @@ func (o *Observer) join(ctx context.Context) error {
 	}
 	l := o.lock()
 	defer l.unlock()
+	o.check.Whole(meta, doc)
 	l.replace(meta, doc)
 	early := o.early
 	o.joining, o.early, o.earlyBytes = false, nil, 0
@@ -170,17 +217,42 @@ func (o lockedObserver) unlock() { o.mu.Unlock() }
 
 // resync is the change that stands for all that wait: only the object's end stays behind it.
 func (o lockedObserver) resync() Change {
-	if n := len(o.changes); n > 0 && o.changes[n-1].Deleted {
-		o.changes = o.changes[n-1:]
-	} else {
-		o.changes = nil
+	for n, c := range o.changes {
+		if c.lasts() { // only the newest of its kind is there, see queue
+			o.changes = o.changes[n:]
+			o.bytes = 0
+			return Change{Resync: true, Value: o.doc.JSON(), Version: o.meta.Version}
+		}
 	}
-	o.bytes = 0
+	o.changes, o.bytes = nil, 0
 	return Change{Resync: true, Value: o.doc.JSON(), Version: o.meta.Version}
+}
+
+// Away tells since when the object's reporter is away, as far as is known; away is false where it is there. [Observer.Next] returns a
+// change with OpAway or OpBack when that becomes another.
+func (o *Observer) Away() (since time.Time, away bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	since = object.ParseTime(o.meta.Away)
+	return since, !since.IsZero()
+}
+
+// setAway takes since when the reporter is away; "": it is there.
+func (o lockedObserver) setAway(away string) {
+	if away == o.meta.Away {
+		return
+	}
+	o.meta.Away = away
+	c := Change{Operation: OpBack, Version: o.meta.Version}
+	if away != "" {
+		c.Operation, c.Since = OpAway, object.ParseTime(away)
+	}
+	o.queue(c)
 }
 
 // Close ends the observation and tells the sync manager. The error says that it could not be told.
 func (o *Observer) Close(ctx context.Context) error {
+	defer o.s.leaves(o.url)()
 	o.mu.Lock()
 	gone := o.ended
 	o.mu.Unlock()
@@ -195,161 +267,4 @@ func (o *Observer) Close(ctx context.Context) error {
 		return fmt.Errorf("unsubscribe from %s: %w", o.url, err)
 	}
 	return nil
-}
-
-// queue adds a change for Next.
-func (o lockedObserver) queue(c Change) {
-	n := len(o.changes)
-	switch {
-	case n > 0 && o.changes[0].Resync && !c.Deleted: // it covers what follows it
-	case (n >= maxChanges || o.bytes+len(c.Value) > maxChangeBytes) && !c.Deleted:
-		o.changes, o.bytes = []Change{{Resync: true}}, 0
-	default:
-		o.changes = append(o.changes, c)
-		o.bytes += len(c.Value)
-	}
-	o.signal()
-}
-
-// replace makes the object what the sync manager says it is.
-func (o lockedObserver) replace(meta object.Metadata, doc object.Document) {
-	o.keep(doc, meta)
-	o.changes, o.bytes = nil, 0
-	o.queue(Change{Resync: true})
-}
-
-// keep makes the object what it is now.
-func (o lockedObserver) keep(doc object.Document, meta object.Metadata) {
-	o.doc, o.meta = doc, meta
-	o.packer.Changed(o.url, o.pack)
-}
-
-// pack makes the object smaller in memory, some time after it has changed.
-func (o *Observer) pack() {
-	l := o.lock()
-	defer l.unlock()
-	o.doc = o.packer.Packed(o.doc)
-}
-
-// apply takes an update.
-func (o lockedObserver) apply(u *object.Update) {
-	switch {
-	case o.ended:
-		return
-	case o.joining:
-		o.early = append(o.early, *u)
-		o.earlyBytes += u.Size()
-		for len(o.early) > maxChanges || o.earlyBytes > maxChangeBytes { // the oldest are the likeliest to be in the answer
-			o.earlyBytes -= o.early[0].Size()
-			o.early = o.early[1:]
-		}
-		return
-	case u.Attribute == "":
-		meta, doc, err := object.ParseWhole(u.Value)
-		if err != nil {
-			o.s.log.Warn("cannot read an object", "object", o.url, "error", err)
-			return
-		}
-		o.replace(meta, doc)
-		return
-	}
-	version := o.meta.Version + 1
-	if u.Version != nil {
-		version = *u.Version
-	}
-	if version <= o.meta.Version {
-		return
-	}
-	doc, err := o.doc.Apply(u.Change())
-	if err != nil || version > o.meta.Version+1 {
-		o.s.log.Debug("fetching an object anew", "object", o.url, "version", o.meta.Version, "update", version, "error", err)
-		o.refetch()
-		return
-	}
-	meta := o.meta
-	meta.Version = version
-	if u.LastModified != "" {
-		meta.LastModified = u.LastModified
-	}
-	o.keep(doc, meta)
-	for _, c := range u.Change().Items() {
-		o.queue(Change{Attribute: c.Attribute, Operation: Operation(c.Operation), Value: c.Value, Version: version})
-	}
-}
-
-// refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone.
-func (o lockedObserver) refetch() {
-	if o.joining {
-		return
-	}
-	o.joining = o.s.spawn(o.fetch)
-}
-
-// fetch subscribes until it has the object or the object is gone.
-func (o *Observer) fetch() {
-	refused := 0
-	pauses := backoff.Backoff{Min: 2 * time.Second, Max: time.Minute} // so the fifth refusal is 15 s after the first, or later
-	for !o.isEnded() && o.s.ctx.Err() == nil {
-		err := o.join(o.s.ctx)
-		if err == nil {
-			return
-		}
-		o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
-		if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
-			if refused++; refused == maxRefusals || code == message.CodeForbidden {
-				o.lost()
-				return
-			}
-		}
-		_ = pauses.Wait(o.s.ctx)
-	}
-}
-
-// lost ends the observation: the object is gone.
-func (o *Observer) lost() {
-	l := o.lock()
-	if !o.ended {
-		l.queue(Change{Deleted: true, Version: o.meta.Version})
-	}
-	l.unlock()
-	o.leave()
-}
-
-func (o *Observer) isEnded() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.ended
-}
-
-// observer finds the observer of an object.
-func (s *Syncher) observer(object message.URL) *Observer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.observers[object.Canonical()]
-}
-
-// updated takes an update from the sync manager.
-func (s *Syncher) updated(m message.Message) {
-	var u object.Update
-	if err := m.Decode(&u); err != nil {
-		s.log.Warn("cannot read an update", "error", err)
-		return
-	}
-	if o := s.observer(u.Resource); o != nil {
-		l := o.lock()
-		defer l.unlock()
-		l.apply(&u)
-	}
-}
-
-// deleted takes the end of an object from the sync manager.
-func (s *Syncher) deleted(m message.Message) {
-	var body resourceBody
-	if err := m.Decode(&body); err != nil {
-		s.log.Warn("cannot read a delete", "error", err)
-		return
-	}
-	if o := s.observer(body.Resource); o != nil {
-		o.lost()
-	}
 }

@@ -21,7 +21,7 @@ func (s *Syncher) Read(ctx context.Context, url message.URL) (Metadata, json.Raw
 }
 
 func (s *Syncher) read(ctx context.Context, url message.URL) (meta object.Metadata, doc object.Document, err error) {
-	if _, err := message.ParseURL(string(url)); err != nil {
+	if url, err = message.ParseURL(string(url)); err != nil {
 		return meta, doc, err
 	}
 	answer, err := s.bus.Request(ctx, message.Message{Type: message.Read, From: s.owner, To: url})

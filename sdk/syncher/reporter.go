@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -17,9 +18,21 @@ type Object struct {
 	Resources []string        // what it is about: "data", "chat", …
 	Data      json.RawMessage // its first value, a JSON object; empty is {}
 	Private   bool            // not in the Domain Registry, and only invited observers may subscribe
-	URL       message.URL     // a wished address; empty: the runtime gives one
+	URL       message.URL     // a wished address, of the runtime's domain; empty: the runtime gives one, or ID says it
+	ID        string          // a wished identifier, in place of URL: the address is <Scheme>://<the runtime's domain>/<ID>
 	Children  []string        // the names under which observers may make child objects; none: they may not
+	// Grace is how long the object outlives its reporter: when the application has ended the hyperty, its process or its connection has
+	// ended, or its runtime has. 0 is the default: a minute where the process or the connection has ended, nothing where the
+	// application has ended the hyperty itself, and [Forever] for an object with Keep. Less than 0: nothing in any case.
+	Grace time.Duration
+	// Keep has the runtime keep the object in its data folder, so that it outlives the runtime too. Each change is written before
+	// it counts, which takes as long as the disk takes. A runtime keeps 1,024 objects, of 64 MiB altogether; one without a data folder
+	// refuses the object with 400.
+	Keep bool
 }
+
+// Forever is a grace time that does not end.
+const Forever = object.Forever
 
 type createBody struct {
 	Resume    bool            `json:"resume"`
@@ -29,29 +42,49 @@ type createBody struct {
 	Private   bool            `json:"private,omitempty"`
 	Value     object.Metadata `json:"value"`
 	Authorise []message.URL   `json:"authorise,omitempty"`
+	Wish      bool            `json:"wish,omitempty"`
 }
 
 // Create makes an object, with this component as its reporter (specification, "Create"). It returns when the runtime
 // has given the object its address and registered it. The error is a *message.ResponseError where the runtime
-// refused.
+// refused: 409 where the wished address is another's.
+//
+// A wished address that an object of this component has still, since its application was killed or its runtime has restarted less than
+// the grace time ago, gives that object back: with its value, its version and its observers, whatever Data says.
+// [Reporter.Reclaimed] tells. For that the component has to have the same address as before: a hyperty with a name.
 func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	doc, err := object.Parse(o.Data)
+	if err == nil && o.ID != "" {
+		o.URL, err = s.wished(o)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
 	}
-	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{})}
+	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, wished: o.URL != "", turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{}),
+		observers: make(map[message.URL]struct{})}
 	r.turn <- struct{}{}
 	now := object.Now()
 	r.meta = object.Metadata{
 		URL: o.URL, Reporter: s.owner, Runtime: s.run, Schema: o.Schema, Name: o.Name, Resources: o.Resources,
 		Created: now, LastModified: now, Status: "live", Childrens: append([]string{}, o.Children...),
+		Keep: o.Keep,
+	}
+	if o.Grace != 0 {
+		r.meta.Grace = object.FormatGrace(o.Grace)
 	}
 	if err := r.meta.Check(); err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
 	}
-	a, err := s.ask(ctx, message.Create, r.createBody(false))
+	if _, taken := doc.Lookup(object.ChildrenAttribute); taken && len(o.Children) > 0 {
+		return nil, fmt.Errorf("create object %q: %w: the member %s is for its child objects", o.Name, ErrData, object.ChildrenAttribute)
+	}
+	body := r.createBody(false)
+	a, err := s.askOut(ctx, message.Create, body)
 	if err == nil {
 		_, err = message.ParseURL(string(a.Resource))
+	}
+	if err == nil && a.Reclaimed {
+		err = r.reclaim(a)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
@@ -66,14 +99,45 @@ func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	return r, nil
 }
 
+// wished is the address that an object's identifier stands for.
+func (s *Syncher) wished(o Object) (message.URL, error) {
+	scheme := o.Scheme
+	if scheme == "" {
+		scheme = "resource"
+	}
+	url := message.URL(scheme + "://" + s.run.Domain() + "/" + o.ID)
+	if o.URL != "" && o.URL.Canonical() != url.Canonical() {
+		return "", fmt.Errorf("the identifier %q and the address %s are not the same", o.ID, o.URL)
+	}
+	return message.ParseURL(string(url))
+}
+
+// reclaim takes the object that was there already. r is not shared yet.
+func (r *Reporter) reclaim(a answer) error {
+	meta, doc, err := object.ParseWhole(a.Value)
+	if err != nil {
+		return fmt.Errorf("the answer: %w", err)
+	}
+	meta.Away, meta.Grace, meta.Keep = "", r.meta.Grace, r.meta.Keep // as this life of the component wants it
+	r.meta, r.doc, r.reclaimed = meta, doc, true
+	for _, o := range a.Observers {
+		r.observers[o.Canonical()] = struct{}{}
+	}
+	return nil
+}
+
+// Reclaimed tells whether the object was there already when it was created here: its value and observers are those of before.
+func (r *Reporter) Reclaimed() bool { return r.reclaimed }
+
 func (r *Reporter) createBody(resume bool) createBody {
-	return createBody{Resume: resume, Resource: r.meta.URL, Schema: r.meta.Schema, Scheme: r.scheme, Private: r.private, Value: r.whole()}
+	return createBody{Resume: resume, Resource: r.meta.URL, Schema: r.meta.Schema, Scheme: r.scheme, Private: r.private, Value: r.whole(),
+		Wish: r.wished}
 }
 
 // whole is the metadata with the data in it. r.mu is held, or r is not shared yet.
 func (r *Reporter) whole() object.Metadata {
 	m := r.meta
-	m.Data = r.doc.JSON()
+	m.Data, m.Hash = r.doc.JSON(), r.doc.Hash()
 	return m
 }
 
@@ -102,101 +166,14 @@ func (r *Reporter) Allow(f func(observer message.URL) bool) {
 	r.allow = f
 }
 
-// Set sets an attribute, named by its path, to value's JSON form; it makes what is missing on the way. One reporter
-// makes one change at a time; Set returns when the runtime has it.
-func (r *Reporter) Set(ctx context.Context, attribute string, value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("set %.80q of %s: %w", attribute, r.url, err)
-	}
-	return r.change(ctx, "set", attribute, func(d object.Document) object.Change { return d.Replacement(attribute, raw) })
-}
-
-// Add appends value to the array that attribute names (specification, "Trickle"); it makes one where there is none.
-func (r *Reporter) Add(ctx context.Context, attribute string, value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("add to %.80q of %s: %w", attribute, r.url, err)
-	}
-	return r.change(ctx, "add to", attribute, func(d object.Document) object.Change { return d.Addition(attribute, raw) })
-}
-
-// Remove removes an attribute, or an element of an array. It is no error where there is none of that name.
-func (r *Reporter) Remove(ctx context.Context, attribute string) error {
-	return r.change(ctx, "remove", attribute, func(d object.Document) object.Change { return d.Removal(attribute) })
-}
-
-// take waits for the turn to change the object; give ends the turn.
-func (r *Reporter) take(ctx context.Context) error {
-	select {
-	case <-r.turn:
-		return nil
-	case <-r.s.ctx.Done():
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (r *Reporter) give() { r.turn <- struct{}{} }
-
-func (r *Reporter) change(ctx context.Context, verb, attribute string, f func(object.Document) object.Change) error {
-	if err := r.publish(ctx, f); err != nil {
-		return fmt.Errorf("%s %.80q of %s: %w", verb, attribute, r.url, err)
-	}
-	return nil
-}
-
-// publish makes a change: it tries the change on a copy, waits until the runtime has taken it, and keeps it.
-func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.Change) error {
-	if err := r.take(ctx); err != nil {
-		return err
-	}
-	defer r.give()
-	r.mu.Lock()
-	doc, meta, unsure, gone := r.doc, r.meta, r.unsure, r.gone
-	r.mu.Unlock()
-	if gone {
-		return &message.ResponseError{Code: message.CodeNotFound, Description: "the object is deleted", From: r.s.sm}
-	}
-	c := f(doc)
-	next, err := doc.Apply(c)
-	if err != nil {
-		return err
-	}
-	meta.Version++
-	meta.LastModified = object.Now()
-	update := object.NewUpdate(c, meta.Version, meta.LastModified)
-	if unsure {
-		update = object.WholeUpdate(meta, next)
-	}
-	update.Resource = r.url
-	_, err = r.s.ask(ctx, message.Update, update)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil {
-		r.doc, r.meta, r.unsure = next, meta, false
-		r.packer.Changed(r.url, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.doc = r.packer.Packed(r.doc)
-		})
-		return nil
-	}
-	if code := codeOf(err); code == 0 || code == message.CodeTimeout || code == message.CodeConflict {
-		r.unsure = true // the runtime may have it: this version is not used again
-		r.meta.Version++
-	}
-	return err
-}
-
-// Delete ends the object. Its observers get a last [Change] with Deleted set.
+// Delete ends the object. Its observers get a last [Change] with Deleted set. Where the error is not the runtime's refusal the
+// object may be deleted: Delete again says.
 func (r *Reporter) Delete(ctx context.Context) error {
 	if err := r.take(ctx); err != nil {
 		return fmt.Errorf("delete %s: %w", r.url, err)
 	}
 	defer r.give()
-	_, err := r.s.ask(ctx, message.Delete, resourceBody{Resource: r.url})
+	_, err := r.s.askOut(ctx, message.Delete, resourceBody{Resource: r.url})
 	if codeOf(err) == message.CodeNotFound {
 		err = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -53,15 +54,38 @@ func (r *Reporter) resume(ctx context.Context) error {
 	if gone {
 		return nil
 	}
-	a, err := r.s.ask(ctx, message.Create, body)
-	if err == nil && a.Resource.Canonical() != r.url.Canonical() {
-		err = fmt.Errorf("the runtime gave it another address: %s", a.Resource)
-	}
+	a, err := r.askToResume(ctx, body)
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.unsure = false
+	r.doubt.is = false
+	r.mu.Unlock()
+	r.observedBy(a.Observers)
 	return nil
+}
+
+// tell tells the runtime of a change, after which the object is meta and doc. Where the runtime does not know the object, it has
+// started again, and [Syncher.Resume] has not come to this one yet: the runtime is told of the whole object, as Resume does.
+func (r *Reporter) tell(ctx context.Context, update object.Update, meta object.Metadata, doc object.Document) error {
+	_, err := r.s.askOut(ctx, message.Update, update)
+	if codeOf(err) != message.CodeNotFound {
+		return err
+	}
+	meta.Data, meta.Hash = doc.JSON(), doc.Hash()
+	r.mu.Lock()
+	body := r.createBody(true)
+	r.mu.Unlock()
+	body.Value = meta
+	_, err = r.askToResume(ctx, body)
+	return err
+}
+
+// askToResume has the runtime go on with the object as it is in body.
+func (r *Reporter) askToResume(ctx context.Context, body createBody) (answer, error) {
+	a, err := r.s.askOut(ctx, message.Create, body)
+	if err == nil && a.Resource.Canonical() != r.url.Canonical() {
+		err = fmt.Errorf("the runtime gave it another address: %s", a.Resource)
+	}
+	return a, err
 }

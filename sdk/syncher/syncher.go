@@ -13,6 +13,8 @@ import (
 
 const (
 	maxInvitations = 64      // handled at the same time
+	maxChildren    = 1 << 10 // changes of child objects, of all observers, that wait for their turn or are being made
+	maxOwnChildren = 32      // changes of child objects of one observed object that are under way
 	maxInvited     = 4096    // observers of one object
 	maxObserved    = 1 << 14 // objects that one component observes: what a runtime allows it
 	maxChanges     = 256     // that wait for Next, or for the answer to a subscribe
@@ -51,6 +53,7 @@ type Syncher struct {
 	reporters   map[message.URL]*Reporter
 	observers   map[message.URL]*Observer
 	onInvite    func(context.Context, Invitation)
+	leaving     map[message.URL]chan struct{} // objects that the sync manager is being told to end; closed when it is told
 	invitations int
 	children    int // changes of child objects that are under way
 }
@@ -68,6 +71,9 @@ func (s *Syncher) spawn(f func()) bool {
 
 // ask asks the sync manager for something and reads its answer. The error is a *message.ResponseError where it refused.
 func (s *Syncher) ask(ctx context.Context, t message.Type, body any) (answer, error) {
+	if err := ctx.Err(); err != nil { // a bus may send all the same
+		return answer{}, err
+	}
 	r, err := s.bus.Request(ctx, message.Message{Type: t, From: s.owner, To: s.sm, Body: message.Encode(body)})
 	if err != nil {
 		return answer{}, err
@@ -79,21 +85,20 @@ func (s *Syncher) ask(ctx context.Context, t message.Type, body any) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{Value: value}
-	var body2 struct {
-		Resource message.URL `json:"resource"`
-	}
-	if err := r.Decode(&body2); err != nil {
+	var a answer
+	if err := r.Decode(&a); err != nil {
 		return answer{}, err
 	}
-	a.Resource = body2.Resource
+	a.Value = value
 	return a, nil
 }
 
 // answer is what the sync manager said.
 type answer struct {
-	Resource message.URL
-	Value    json.RawMessage
+	Resource  message.URL     `json:"resource"`
+	Observers message.URLs    `json:"observers"`
+	Reclaimed bool            `json:"reclaimed"`
+	Value     json.RawMessage `json:"-"`
 }
 
 // codeOf is the response's code in err, or 0.

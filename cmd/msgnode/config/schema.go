@@ -107,8 +107,8 @@ func limitKeys(d node.Limits) config.Key {
 		count("address_requests", d.AddressRequests, "20 µs a second", "The same for all connections and requests of one address; not faster than four times that."),
 		count("addresses", d.Addresses, "", "Allocated addresses of one runtime."),
 		count("block", d.Block, "", "Addresses in one allocation."),
-		count("subscriptions", d.Subscriptions, "", "Addresses to which one runtime subscribes."),
-		count("registrations", d.Registrations, "", "Domain Registry entries of one runtime."),
+		count("subscriptions", d.Subscriptions, "", "Addresses that one runtime subscribes."),
+		count("registrations", d.Registrations, "", "Live Domain Registry entries of one runtime."),
 		size("entry", int64(d.Entry), "A Domain Registry entry."),
 		count("writes", d.Writes, "a second", "Writes to the state by one runtime; 10 times that at once."),
 		count("results", d.Results, "", "Entries in an answer of the Domain Registry, chosen fairly by address and runtime if there are more."),
@@ -141,9 +141,9 @@ func timeKeys(d node.Times) config.Key {
 		one("write", d.Write, "How long the write of a packet may take; then the connection is closed."),
 		one("ping", d.Ping, "Between pings, and how long an answer may take."),
 		one("grace", d.Grace, "How long subscriptions outlive their connection."),
-		one("sweep", d.Sweep, "Between searches for what has expired."),
-		one("state", d.State, "How long one read or write of the state may take."),
-		one("retention", d.Retention, "How long disconnected registrations, and addresses of runtimes that stay away, are kept."),
+		one("sweep", d.Sweep, "Between looks for what has expired."),
+		one("state", d.State, "For one read or write of the state."),
+		one("retention", d.Retention, "How long addresses of runtimes that stay away are kept, and disconnected registrations of addresses that a runtime keeps."),
 	}}
 }
 

@@ -118,7 +118,7 @@ func restKeys() []config.Key {
 		}},
 		{Name: "sessions", About: "The sessions with remote runtimes.", Keys: []config.Key{
 			{Name: "idle", Type: config.Duration, Default: config.FormatDuration(session.DefaultIdleTimeout), Least: int64(minIdle), Zero: "never",
-				About: "After how long without messages what is kept of a remote runtime is dropped, unless messages are under way."},
+				About: "After how long without messages what is kept of a remote runtime is dropped, unless messages are under way or there is a direct connection."},
 		}},
 		{Name: "api", About: "The local application API.", Keys: []config.Key{
 			{Name: "socket", Type: config.Path, Flag: "socket", Default: socket, NoDefault: err, Required: "it is empty",

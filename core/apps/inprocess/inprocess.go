@@ -4,6 +4,9 @@ package inprocess
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"time"
 
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -22,30 +25,23 @@ type Attachment interface {
 	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
+	// Release is Close, and gives the hyperty's name up.
+	Release(ctx context.Context) error
 }
 
 // New makes a hyperty. attach registers it, and has every message to it given to the receiver, in order; a message is taken
 // when the application's handler has returned. runtime is the runtime's URL. The error is attach's.
 func New(ctx context.Context, runtime message.URL, attach func(ctx context.Context, to minibus.Receiver) (Attachment, error)) (*hyperty.Hyperty, error) {
-	var attachment Attachment
 	bus := &localBus{attached: make(chan struct{})}
-	bus.MiniBus = minibus.New(minibus.Options{Inbox: inbox, Out: func(ctx context.Context, m message.Message) error {
-		return attachment.Post(ctx, m)
-	}})
+	bus.MiniBus = minibus.New(minibus.Options{Inbox: inbox, Out: bus.Post})
 	got, err := attach(ctx, bus)
 	if err != nil {
 		bus.Close()
 		return nil, err
 	}
-	attachment, bus.attachment = got, got
-	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error {
-		err := got.Close(ctx)
-		bus.Close()
-		if errors.Is(err, minibus.ErrClosed) {
-			return nil
-		}
-		return err
-	})
+	bus.attachment = got
+	bus.Own(got.URL())
+	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error { return bus.end(ctx, got.Close) })
 	close(bus.attached)
 	return h, nil
 }
@@ -59,6 +55,7 @@ type localBus struct {
 	*minibus.MiniBus
 	attachment Attachment
 	attached   chan struct{} // closed when the hyperty listens and attachment may be read
+	checkers   sync.Pool     // of *message.Checker: one for each processor, so that nobody who posts waits for another
 }
 
 var _ minibus.Receiver = (*localBus)(nil)
@@ -83,7 +80,54 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 	if !b.listens() {
 		return 0
 	}
-	return b.MiniBus.TryHandRun(run)
+	n := b.MiniBus.TryHandRun(run)
+	if n == 0 && len(run) > 0 && run[0].Message.Type != message.Response && b.Nobody(run[0].Message.To) {
+		for n = range run {
+			b.refuse(&run[n])
+		}
+		n = len(run)
+	}
+	return n
+}
+
+// refuse refuses a message to an address below the hyperty's at which nobody listens.
+func (b *localBus) refuse(d *minibus.Delivery) {
+	to := d.Message.To
+	d.Receipt.Failed(d.Message, &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)})
+}
+
+// Release ends the hyperty and gives its name up; see [hyperty.New].
+func (b *localBus) Release(ctx context.Context) error { return b.end(ctx, b.attachment.Release) }
+
+// end ends the handlers, whose contexts end, in half of the time that ctx has; then the registration.
+func (b *localBus) end(ctx context.Context, attachment func(ctx context.Context) error) error {
+	handlers, cancel := context.WithCancel(ctx)
+	if until, bounded := ctx.Deadline(); bounded {
+		handlers, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+	}
+	busy := b.Drain(handlers)
+	cancel()
+	err := attachment(ctx)
+	if errors.Is(err, minibus.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(busy, err)
+}
+
+// Drain hands back what waits for the handlers, whose contexts end, and waits for them in the time of ctx. The hyperty takes nothing
+// any more. The error says that a handler has not returned.
+func (b *localBus) Drain(ctx context.Context) error {
+	closed := make(chan struct{})
+	go func() { // ends when the application's handler does
+		defer close(closed)
+		b.Close()
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close: a handler has not returned; what it has is in doubt: %w", ctx.Err())
+	}
 }
 
 func (b *localBus) listens() bool {
@@ -97,12 +141,30 @@ func (b *localBus) listens() bool {
 
 // Track numbers a message and posts it; see [hyperty.New].
 func (b *localBus) Track(ctx context.Context, m *message.Message, tell func(hyperty.Outcome)) error {
+	if err := b.check(m); err != nil {
+		return err
+	}
 	b.Number(m)
 	return b.attachment.PostTracked(ctx, *m, tell)
 }
 
-// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it. The runtime validates it.
+// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it.
 func (b *localBus) Post(ctx context.Context, m message.Message) error {
+	if err := b.check(&m); err != nil {
+		return err
+	}
 	b.Number(&m)
 	return b.attachment.Post(ctx, m)
+}
+
+// check refuses what an application in another process could not post either: nobody reads it before its receiver. The error is a
+// *message.FieldError.
+func (b *localBus) check(m *message.Message) error {
+	c, _ := b.checkers.Get().(*message.Checker)
+	if c == nil {
+		c = &message.Checker{}
+	}
+	err := c.Check(m)
+	b.checkers.Put(c)
+	return err
 }

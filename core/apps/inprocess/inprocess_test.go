@@ -31,7 +31,47 @@ func (s *seat) PostTracked(ctx context.Context, m message.Message, tell func(hyp
 	tell(hyperty.Outcome{State: hyperty.Delivered})
 	return s.Post(ctx, m)
 }
-func (s *seat) Close(context.Context) error { s.closed = true; return nil }
+func (s *seat) Close(context.Context) error       { s.closed = true; return nil }
+func (s *seat) Release(ctx context.Context) error { return s.Close(ctx) }
+
+// What is no message is refused where it is posted, each way, with the error that an application in another process gets; nothing of it
+// goes to the runtime.
+func TestBadMessagesAreRefused(t *testing.T) {
+	var s seat
+	h, err := New(t.Context(), self, func(context.Context, minibus.Receiver) (Attachment, error) { return &s, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, m := range map[string]message.Message{
+		"body":   {Type: message.Update, To: bob, Body: []byte("{nonsense}")},
+		"from":   {Type: message.Update, To: bob, From: "no url"},
+		"source": {Type: message.Update, To: bob, Source: "no url"},
+		"via":    {Type: message.Update, To: bob, Via: []message.URL{"no url"}},
+		"type":   {To: bob},
+	} {
+		_, tracked := h.Track(t.Context(), m)
+		named := m
+		if named.From == "" {
+			named.From = alice
+		}
+		ways := map[string]error{"posted": h.Post(t.Context(), m), "tracked": tracked}
+		if field != "type" { // the bus of the hyperty says that itself
+			_, ways["asked"] = h.Bus().Request(t.Context(), named)
+		}
+		for how, err := range ways {
+			var wrong *message.FieldError
+			if !errors.As(err, &wrong) || wrong.Field != field || !errors.Is(err, message.ErrMalformed) {
+				t.Errorf("a bad %s, %s: %v", field, how, err)
+			}
+		}
+	}
+	if len(s.posted) > 0 {
+		t.Errorf("posted: %+v", s.posted)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
 
 // A message that comes before the hyperty listens waits for it, and is refused by the calls that do not wait. What the hyperty
 // posts goes to its attachment, with an ID.
@@ -73,5 +113,48 @@ func TestNew(t *testing.T) {
 	refused := errors.New("refused")
 	if _, err := New(t.Context(), self, func(context.Context, minibus.Receiver) (Attachment, error) { return nil, refused }); err != refused {
 		t.Errorf("an attachment that is refused: %v", err)
+	}
+}
+
+// refusals counts the messages that are refused, by code.
+type refusals map[int]int
+
+func (r refusals) Settled(_ uint64, _ uint32, code int) { r[code]++ }
+func (r refusals) Failed(_ uint64, _ uint32, _ message.Message, why error) {
+	var known *message.ResponseError
+	if errors.As(why, &known) {
+		r[known.Code]++
+	}
+}
+
+// Messages to addresses below the hyperty's, at which it does not listen, are refused where they come, and nothing waits for them.
+func TestNobodyListensBelow(t *testing.T) {
+	var to minibus.Receiver
+	h, err := New(t.Context(), self, func(_ context.Context, r minibus.Receiver) (Attachment, error) {
+		to = r
+		return &seat{}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := refusals{}
+	run := make([]minibus.Delivery, 3)
+	for i := range run {
+		run[i] = minibus.Delivery{Message: message.Message{Type: message.Update, From: bob, To: alice + "/desk"}, Receipt: minibus.Receipt{By: count}}
+	}
+	if n := to.TryHandRun(run); n != 3 || count[message.CodeNotFound] != 3 {
+		t.Errorf("%d are taken, refused: %v", n, count)
+	}
+	got := make(chan message.Message, 3)
+	stop := h.Bus().Listen(alice+"/desk", func(_ context.Context, m message.Message) { got <- m })
+	if n := to.TryHandRun(run); n != 3 {
+		t.Errorf("%d are taken", n)
+	}
+	for range run {
+		<-got
+	}
+	stop()
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -126,7 +126,8 @@ func (d *Directory) Meet(url message.URL) (rt *Runtime, kept bool) {
 	return rt, true
 }
 
-// Lately tells whether the runtime has given up the address within the last two minutes, and was the last to do so.
-func (d *Directory) Lately(key, runtime message.URL, now time.Time) bool {
+// Lately tells whether the runtime has given up the address within the last two minutes, and nobody after it. led: until then the
+// address led there, see [Address.Leads].
+func (d *Directory) Lately(key, runtime message.URL, now time.Time) (its, led bool) {
 	return d.givenUp.of(key, runtime, now)
 }

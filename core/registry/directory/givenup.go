@@ -20,24 +20,26 @@ type givenUp struct {
 
 type ending struct {
 	runtime message.URL
+	led     bool // messages went there without another look at the Domain Registry
 	at      time.Time
 }
 
-func (g *givenUp) add(key, runtime message.URL, now time.Time) {
+func (g *givenUp) add(key, runtime message.URL, led bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.young == nil || len(g.young) >= maxEnded/2 {
 		g.young, g.old = map[message.URL]ending{}, g.young
 	}
-	g.young[key] = ending{runtime, now}
+	g.young[key] = ending{runtime, led, now}
 }
 
-func (g *givenUp) of(key, runtime message.URL, now time.Time) bool {
+func (g *givenUp) of(key, runtime message.URL, now time.Time) (its, led bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last, ok := g.young[key]
 	if !ok {
 		last, ok = g.old[key]
 	}
-	return ok && last.runtime == runtime && now.Sub(last.at) < endedTime
+	its = ok && last.runtime == runtime && now.Sub(last.at) < endedTime
+	return its, its && last.led
 }

@@ -93,7 +93,7 @@ func (d *Directory) Forget(key message.URL) {
 // it.
 func (d *Directory) GiveUp(rt *Runtime, key message.URL, now time.Time) {
 	if a, ok := d.addresses.Get(key); ok && a.Runtime == rt {
-		d.givenUp.add(key, rt.url, now)
+		d.givenUp.add(key, rt.url, a.Leads(), now)
 		d.Forget(key)
 	}
 }

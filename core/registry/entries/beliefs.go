@@ -62,7 +62,9 @@ func NewBeliefs(o Options) *Beliefs {
 type Choice struct {
 	Entry        *Entry      // nil: none is believed
 	Disconnected bool        // there is a disconnected entry
+	Released     bool        // the newest of these is of an address that was given up: nobody has it
 	Owner        message.URL // the runtime that has signed the newest disconnected entry; "": none has
+	Since        time.Time   // when that one was disconnected, as the node says; zero: it does not
 	Strange      error       // why the runtime of an entry may not have the address, see Options.Owner
 	Fault        error       // why an entry is not believed
 	Complaints   []Complaint // faults to report, each once
@@ -82,9 +84,12 @@ func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice
 		e := &list[i]
 		err := b.authentic(e)
 		if err == nil && e.Status == message.Disconnected.String() {
+			if !c.Disconnected {
+				c.Released = e.Released
+			}
 			c.Disconnected = true // no matter who has signed it: no message is sent there
 			if c.Owner == "" && b.fresh(now, key, e) == nil && b.opts.Owner(key, e.Runtime, false) == nil {
-				c.Owner = e.Runtime
+				c.Owner, c.Since = e.Runtime, e.Modified
 			}
 			continue
 		}

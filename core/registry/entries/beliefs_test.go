@@ -79,6 +79,23 @@ func TestWhatIsDisconnected(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	choose(t, b, noon, []any{one.entry(bob, noon.Add(-time.Hour), "live"), two.entry(bob, noon.Add(-time.Minute), "disconnected")}).must(t, one)
+	if c.Released {
+		t.Error("nobody has said that the address was given up")
+	}
+	var last map[string]any
+	if err := json.Unmarshal(two.entry(bob, noon.Add(-time.Minute), "disconnected"), &last); err != nil {
+		t.Fatal(err)
+	}
+	last["released"] = true // the node's word, which the proof is not of
+	for _, list := range [][]any{{last}, {last, one.entry(bob, noon.Add(-time.Hour), "disconnected")}} {
+		if c := choose(t, b, noon, list); !c.Disconnected || !c.Released || c.Owner != two.url {
+			t.Errorf("%+v", c)
+		}
+	}
+	first := one.entry(bob, noon, "disconnected")
+	if c := choose(t, b, noon, []any{last, first}); !c.Disconnected || c.Released {
+		t.Errorf("the newest does not decide: %+v", c)
+	}
 }
 
 func TestWhoseEntriesNeedNoSignature(t *testing.T) {

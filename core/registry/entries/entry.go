@@ -9,6 +9,7 @@ package entries
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/sdk/message"
@@ -23,7 +24,10 @@ const (
 // Entry has those fields of a Domain Registry's entry that the Registry uses.
 type Entry struct {
 	Runtime     message.URL
-	Status      string // set by the node
+	Status      string    // set by the node
+	Released    bool      // set by the node: the address was given up
+	Started     time.Time // when it was registered; set by the node, zero: not
+	Modified    time.Time // when its status has changed, or it was kept alive; set by the node, zero: not
 	P2PHandlers []directory.Handler
 
 	proof  *proof.EntryProof // nil: it is not signed
@@ -66,6 +70,9 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 		HypertyID    string              `json:"hypertyID"`
 		Runtime      string              `json:"runtime"`
 		Status       string              `json:"status"`
+		Released     bool                `json:"released"`
+		Started      string              `json:"startingTime"`
+		Modified     string              `json:"lastModified"`
 		P2PHandler   string              `json:"p2pHandler"`
 		P2PRequester string              `json:"p2pRequester"`
 		P2PHandlers  []directory.Handler `json:"p2pHandlers"`
@@ -81,7 +88,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	if err != nil || runtime.Runtime() == "" || wire.URL != "" && message.URL(wire.URL).Canonical() != key {
 		return Entry{}, false
 	}
-	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status}
+	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status, Released: wire.Released, Started: moment(wire.Started), Modified: moment(wire.Modified)}
 	if wire.Proof != nil {
 		return parseSigned(key, raw, e)
 	}
@@ -94,8 +101,8 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	return e, true
 }
 
-// parseSigned reads an entry that has a proof: of its fields only those count that the proof signs, and the status. An
-// unreadable entry gets an empty proof, which signs nothing.
+// parseSigned reads an entry that has a proof: of its fields only those count that the proof signs, and what the node
+// says of the status. An unreadable entry gets an empty proof, which signs nothing.
 func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	signed, p, err := proof.ParseEntry(raw)
 	if err != nil || p == nil {
@@ -105,7 +112,7 @@ func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	if signed.URL.Canonical() != key {
 		return Entry{}, false
 	}
-	e = Entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, proof: p, signed: signed}
+	e.Runtime, e.proof, e.signed = signed.Runtime.Runtime(), p, signed
 	for _, h := range signed.Handlers[:min(len(signed.Handlers), maxHandlers)] {
 		e.offer(h.Name, h.Handler)
 	}
@@ -118,6 +125,12 @@ func (e *Entry) offer(name string, handler message.URL) {
 	if err == nil && name != "" && len(name) <= 64 && url.Runtime() == e.Runtime {
 		e.P2PHandlers = append(e.P2PHandlers, directory.Handler{Name: name, URL: url})
 	}
+}
+
+// moment reads a time of the node; zero where it is none.
+func moment(text string) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, text)
+	return at.UTC()
 }
 
 func lastSegment(u string) string {

@@ -98,13 +98,14 @@ type asking func(ctx context.Context, typ message.Type, to message.URL, body any
 // allocate asks the node for addresses; identifier is a chosen one, or "".
 func (n *Node[T]) allocate(ctx context.Context, ask asking, scheme string, number int, identifier string) ([]message.URL, error) {
 	type value struct {
-		Number     int    `json:"number"`
-		Identifier string `json:"identifier,omitempty"`
+		Number        int    `json:"number"`
+		AllocationKey string `json:"allocationKey"`
+		Identifier    string `json:"identifier,omitempty"`
 	}
 	body := struct {
 		Scheme string `json:"scheme"`
 		Value  value  `json:"value"`
-	}{scheme, value{number, identifier}}
+	}{scheme, value{number, n.life, identifier}}
 	at := message.AllocationAddress(n.opts.Domain)
 	answer, err := ask(ctx, message.Create, at, body)
 	if err != nil {

@@ -50,7 +50,7 @@ func (a *Attendance[T]) While(ctx context.Context) (context.Context, context.Can
 	return ctx, func() { stop(); cancel() }
 }
 
-// Granted notes a name that the node has granted.
+// Granted notes a name that the node has given.
 func (a *Attendance[T]) Granted(name message.URL) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,7 +60,14 @@ func (a *Attendance[T]) Granted(name message.URL) {
 	a.names[name.Canonical()] = struct{}{}
 }
 
-// Knows tells whether the node has granted a name.
+// Forget notes that a name is not this runtime's any more.
+func (a *Attendance[T]) Forget(name message.URL) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.names, name.Canonical())
+}
+
+// Knows tells whether the node has given a name.
 func (a *Attendance[T]) Knows(name message.URL) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -8,8 +8,10 @@ package ownnode
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/protofly/protofly/internal/backoff"
@@ -35,11 +37,12 @@ type Node[T any] struct {
 	Attendance[T]
 	opts Options
 	pool pool
+	life string // the allocation key of what the node gives this process
 }
 
 // New makes a Node that is not known to be there.
 func New[T any](o Options) *Node[T] {
-	return &Node[T]{opts: o, pool: pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}}}
+	return &Node[T]{opts: o, life: message.LifeKey + strings.ToLower(rand.Text()), pool: pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}}}
 }
 
 // Ask sends a request to a function of the node. If the node is away, or goes, the error is [ErrAway], at once.

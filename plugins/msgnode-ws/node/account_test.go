@@ -89,6 +89,9 @@ func TestLeastPermissions(t *testing.T) {
 	block := bob.allocate(`{"scheme":"comm","value":{"number":3}}`)
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"resources":["%s/registration"]}`, u))
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	eventually(t, "the entry is found", func() bool {
 		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200

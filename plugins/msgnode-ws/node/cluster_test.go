@@ -3,12 +3,15 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
@@ -52,6 +55,9 @@ func TestNodesAtOneCluster(t *testing.T) {
 	// What is registered at one node is found at the other, and a change of status is published at both.
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/registration","%s/changes"]}`, u, u))
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	eventually(t, "the entry is found at the other node", func() bool {
 		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200
@@ -180,5 +186,114 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 				i++
 			}
 		}
+	}
+}
+
+// servers are three NATS servers that are one cluster, on the ports that they had before where there are some.
+type servers struct {
+	t       *testing.T
+	folders [3]string
+	ports   [3]int // for clients
+	routes  [3]int
+	run     [3]*server.Server
+}
+
+func newServers(t *testing.T) *servers {
+	c := &servers{t: t}
+	for i := range c.run {
+		c.folders[i], c.ports[i], c.routes[i] = t.TempDir(), freePort(t), freePort(t)
+	}
+	for i := range c.run {
+		c.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range c.run {
+			c.stop(i)
+		}
+	})
+	return c
+}
+
+func freePort(t *testing.T) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (c *servers) start(i int) {
+	c.t.Helper()
+	o := &server.Options{ServerName: fmt.Sprint("s", i), Host: "127.0.0.1", Port: c.ports[i], JetStream: true, StoreDir: c.folders[i], NoSigs: true,
+		NoLog: true, MaxPayload: backbone.MaxNATSPayload, DisableJetStreamBanner: true,
+		Cluster: server.ClusterOpts{Name: "three", Host: "127.0.0.1", Port: c.routes[i]}}
+	for _, port := range c.routes {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", port)})
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(patience) {
+		c.t.Fatal("NATS does not start")
+	}
+	c.run[i] = s
+}
+
+func (c *servers) stop(i int) {
+	if c.run[i] != nil {
+		c.run[i].Shutdown()
+		c.run[i].WaitForShutdown()
+		c.run[i] = nil
+	}
+}
+
+// url leads to those servers.
+func (c *servers) url(list ...int) string {
+	var all []string
+	for _, i := range list {
+		all = append(all, fmt.Sprint("nats://127.0.0.1:", c.ports[i]))
+	}
+	return strings.Join(all, ",")
+}
+
+// A node starts at a cluster of three that has only just been started, and while one of its servers is away or has just come back;
+// and what was confirmed is there.
+func TestNodesAtThreeServers(t *testing.T) {
+	t.Parallel()
+	atThreeServers(t, 1)
+}
+
+func TestLongNodesAtThreeServers(t *testing.T) {
+	longtest.Skip(t)
+	atThreeServers(t, 3)
+}
+
+func atThreeServers(t *testing.T, restarted int) {
+	c := newServers(t)
+	o := Options{NATSKey: testSecret, Replicas: 3, NATS: c.url(0, 1, 2)}
+	began := time.Now()
+	first := start(t, o)
+	t.Logf("at a fresh cluster: %v", time.Since(began))
+	u := first.join(t, 1).allocate(`{"value":{"identifier":"alice"}}`)[0]
+	check := func(what string, number int, at string) {
+		t.Helper()
+		o.NATS = at
+		began := time.Now()
+		n := start(t, o)
+		defer n.stop()
+		t.Logf("%s: %v", what, time.Since(began))
+		if code, text := n.join(t, number).ask(message.Create, allocator, `{"value":{"identifier":"alice"}}`); code != 409 {
+			t.Errorf("%s: %s is given again: %d %s", what, u, code, text)
+		}
+	}
+	for i := range restarted {
+		other := (i + 1) % len(c.run)
+		c.stop(i)
+		check(fmt.Sprintf("without server %d", i), 10+i, c.url(other))
+		c.start(i)
+		check(fmt.Sprintf("with server %d, which has just come back", i), 20+i, c.url(i))
 	}
 }

@@ -264,6 +264,9 @@ func TestExpiry(t *testing.T) {
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	alice.must(message.Subscribe, manager, `{"subscribe":["hyperty://example.com/bob/registration"]}`)
 	bob.must(message.Create, lookups, strings.Replace(entryOf(bob.runtime, u, ""), "3600", "1", 1))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Disconnected) {
 		t.Errorf("notice %+v", notice)
 	}

@@ -152,7 +152,7 @@ func TestMalformedJSON(t *testing.T) {
 	deep := strings.Repeat("[", 20_000)
 	for _, text := range []string{`{`, `[]`, `5`, `"x"`, ``, `{"id":1,"type":"create","from":"runtime://example.com/r-alice"}`,
 		`{"id":1,"type":"dance","from":"runtime://example.com/r-alice","to":"hyperty://example.com/x"}`,
-		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":"HTTP://x"}`,
+		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":"HT2P://x"}`,
 		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":[]}`,
 		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":"hyperty://example.com/x","body":[]}`,
 		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":` + deep} {

@@ -102,6 +102,7 @@ func DefaultLimits() Limits { return limits.Defaults() }
 func DefaultTimes() Times { return limits.DefaultTimes() }
 
 func (o Options) withDefaults() Options {
+	o.Domain = strings.ToLower(o.Domain) // as all addresses are
 	o.Limits, o.Times = o.Limits.WithDefaults(), o.Times.WithDefaults()
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"

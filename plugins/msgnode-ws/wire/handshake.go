@@ -74,7 +74,7 @@ func ParseHandshake(body []byte, v any) error {
 
 // Check tells whether p proves that its sender is p.Runtime, for the challenge c. The error is a *[Refused].
 func (p *Proof) Check(c Challenge) error {
-	runtime, err := message.ParseURL(string(p.Runtime))
+	runtime, err := p.Runtime, p.Runtime.Check() // it is signed: it has one form
 	switch {
 	case err != nil:
 		return &Refused{Code: message.CodeBadRequest, Reason: "runtime: " + err.Error()}

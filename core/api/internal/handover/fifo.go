@@ -10,6 +10,8 @@ func (q *fifo[T]) len() int { return len(q.list) - q.head }
 
 func (q *fifo[T]) first() *T { return &q.list[q.head] }
 
+func (q *fifo[T]) at(i int) *T { return &q.list[q.head+i] }
+
 func (q *fifo[T]) push(v T) {
 	if len(q.list) == cap(q.list) && q.head > len(q.list)/2 {
 		n := copy(q.list, q.list[q.head:])

@@ -23,20 +23,20 @@ type Window struct {
 	tracked int         // posts of which the application is to be told what became of them
 }
 
-// Take numbers one more post, of so many units. It refuses what an application may not do: to post more than the window
-// allows, or to track too many posts.
+// Take numbers one more post, of so many units. The error is what an application may not do: to post more than the window
+// allows, or to track too many posts. Such a post has its number all the same; it holds no units, and is not tracked.
 func (w *Window) Take(units int, track bool) (number uint64, err error) {
+	w.count++
 	if w.held >= wire.Window {
-		return 0, fmt.Errorf("more than the window of %d units allows", wire.Window)
+		return w.count, fmt.Errorf("more than the window of %d units allows", wire.Window)
 	}
 	if track {
 		if w.tracked >= hyperty.MaxTracked {
-			return 0, fmt.Errorf("more than %d messages are tracked", hyperty.MaxTracked)
+			return w.count, fmt.Errorf("more than %d messages are tracked", hyperty.MaxTracked)
 		}
 		w.tracked++
 	}
 	w.held += units
-	w.count++
 	return w.count, nil
 }
 

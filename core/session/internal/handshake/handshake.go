@@ -33,6 +33,12 @@ const (
 	ThirdSize       = KeySize + wire.TagSize + runtimekey.CertificateSize + wire.TagSize
 )
 
+// What a side can do that earlier ones of this version could not is a byte behind what is known of its payload, encrypted; those
+// ignore it.
+const (
+	TellsRefusals = 1 << iota // it reads records that refuse messages, and tells their senders
+)
+
 // Key is what a runtime proves in its sessions that it is who its URL says.
 type Key struct {
 	Private     []byte // X25519
@@ -53,6 +59,7 @@ func NewSecret() (secret [KeySize]byte) {
 // Local is this runtime's part of all handshakes.
 type Local struct {
 	Incarnation uint64
+	Abilities   byte
 	static      noise.DHKey
 	certificate []byte
 }
@@ -92,6 +99,7 @@ type Offer struct {
 // Agreed is what a handshake ends with: the peer has proven who it is, and that it lives.
 type Agreed struct {
 	Incarnation uint64
+	Abilities   byte // of the other side
 	Keys        *Keys
 	Third       []byte
 }
@@ -122,18 +130,18 @@ func (o *Offer) Second(m []byte) (a Agreed, err error) {
 	if err != nil {
 		return a, fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
-	incarnation, certificate, err := parsePayload(payload)
+	incarnation, certificate, able, err := parsePayload(payload)
 	if err != nil {
 		return a, err
 	}
 	if err := verify(o.remote, hs.PeerStatic(), certificate); err != nil {
 		return a, err
 	}
-	third, out, in, err := hs.WriteMessage(nil, o.local.certificate)
+	third, out, in, err := hs.WriteMessage(nil, o.local.withAbilities(o.local.certificate))
 	if err != nil {
 		return a, fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
-	return Agreed{Incarnation: incarnation, Keys: NewKeys(out, in), Third: third}, nil
+	return Agreed{Incarnation: incarnation, Abilities: able, Keys: NewKeys(out, in), Third: third}, nil
 }
 
 // Answer is a handshake that the remote runtime has begun.
@@ -165,7 +173,7 @@ func (a *Answer) begin() (hs *noise.HandshakeState, from uint64, second []byte, 
 	if len(payload) < incarnationSize {
 		return nil, 0, nil, wire.ErrShort
 	}
-	second, _, _, err = hs.WriteMessage(nil, incarnationPayload(a.local.Incarnation, a.local.certificate))
+	second, _, _, err = hs.WriteMessage(nil, a.local.withAbilities(incarnationPayload(a.local.Incarnation, a.local.certificate)))
 	return hs, binary.BigEndian.Uint64(payload), second, err
 }
 
@@ -185,7 +193,7 @@ func (a *Answer) Third(m []byte) (Agreed, error) {
 	if err := verify(a.remote, hs.PeerStatic(), certificate[:runtimekey.CertificateSize]); err != nil {
 		return Agreed{}, err
 	}
-	return Agreed{Incarnation: a.From, Keys: NewKeys(out, in), Third: bytes.Clone(m)}, nil
+	return Agreed{Incarnation: a.From, Abilities: abilitiesIn(certificate[runtimekey.CertificateSize:]), Keys: NewKeys(out, in), Third: bytes.Clone(m)}, nil
 }
 
 // verify is the signature check: the session key that the other side has shown to own is the one of the runtime that
@@ -198,9 +206,26 @@ func incarnationPayload(incarnation uint64, certificate []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, incarnationSize+len(certificate)), incarnation), certificate...)
 }
 
-func parsePayload(payload []byte) (incarnation uint64, certificate []byte, err error) {
-	if len(payload) < incarnationSize+runtimekey.CertificateSize {
-		return 0, nil, wire.ErrShort
+// withAbilities is a payload with what this side can do behind it.
+func (l *Local) withAbilities(payload []byte) []byte {
+	if l.Abilities == 0 {
+		return payload
 	}
-	return binary.BigEndian.Uint64(payload), payload[incarnationSize:][:runtimekey.CertificateSize], nil
+	return append(bytes.Clone(payload), l.Abilities)
+}
+
+// abilitiesIn is what the other side can do, as the rest of its payload says.
+func abilitiesIn(rest []byte) byte {
+	if len(rest) == 0 {
+		return 0
+	}
+	return rest[0]
+}
+
+func parsePayload(payload []byte) (incarnation uint64, certificate []byte, abilities byte, err error) {
+	if len(payload) < incarnationSize+runtimekey.CertificateSize {
+		return 0, nil, 0, wire.ErrShort
+	}
+	rest := payload[incarnationSize:]
+	return binary.BigEndian.Uint64(payload), rest[:runtimekey.CertificateSize], abilitiesIn(rest[runtimekey.CertificateSize:]), nil
 }

@@ -15,6 +15,7 @@ type Ledger struct {
 	mu     sync.Mutex
 	owed   Owed
 	closed bool // the incarnation is gone
+	tells  bool // it tells its senders itself of what is refused here
 }
 
 // Owner is who is told what becomes of the messages in a [Ledger].
@@ -38,6 +39,13 @@ func (l *Ledger) Next(inbox int) *Ledger {
 	return NewLedger(l.owner, inbox)
 }
 
+// Tells notes that the incarnation tells its senders itself of what is refused here.
+func (l *Ledger) Tells(does bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tells = does
+}
+
 // Settled is told by listeners what became of a message; see minibus.Taker.
 func (l *Ledger) Settled(number uint64, cost uint32, code int) {
 	l.mu.Lock()
@@ -55,13 +63,38 @@ func (l *Ledger) Settled(number uint64, cost uint32, code int) {
 
 // Failed is told by listeners that nobody will take m; see minibus.Taker.
 func (l *Ledger) Failed(number uint64, cost uint32, m message.Message, why error) {
-	code := message.CodeError
-	var known *message.ResponseError
-	if errors.As(why, &known) {
-		code = known.Code
+	if l.Refuse(number, cost, m, why) {
+		return
 	}
+	code, _ := reason(why)
 	l.Settled(number, cost, code)
 	l.owner.Refuse(m, why)
+}
+
+// Refuse is told that m is refused: the peer is told why, and tells m's sender. It is false, and nothing has happened, where the
+// peer cannot do that: then m's sender is to be answered, and the message settled.
+func (l *Ledger) Refuse(number uint64, cost uint32, _ message.Message, why error) (told bool) {
+	code, text := reason(why)
+	l.mu.Lock()
+	if l.closed || !l.tells || code < 300 || code > 999 {
+		l.mu.Unlock()
+		return false
+	}
+	first, much := l.owed.Refuse(number, cost, code, text)
+	l.mu.Unlock()
+	if first || much {
+		l.owner.Owes(much)
+	}
+	return true
+}
+
+// reason is the code and the text of a refusal.
+func reason(why error) (code int, text string) {
+	var known *message.ResponseError
+	if errors.As(why, &known) {
+		return known.Code, known.Description
+	}
+	return message.CodeError, why.Error()
 }
 
 // Collect is [Owed.Collect].

@@ -21,7 +21,7 @@ func TestSpans(t *testing.T) {
 			}
 			code := []int{200, 200, 200, 404, 403}[r.IntN(5)]
 			codes[uint64(n)+1] = code
-			a.add(code, wire.Span{A: uint64(n) + 1, B: uint64(n) + 2})
+			a.add(outcome{code: code}, wire.Span{A: uint64(n) + 1, B: uint64(n) + 2})
 		}
 		spans := 0
 		for _, t1 := range a.list {

@@ -2,22 +2,32 @@ package outcomes
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
 )
 
-// minSpans is how many spans may wait, also where the inbox is small.
-const minSpans = 4 << 10
+const (
+	minSpans = 4 << 10 // spans that may wait, also where the inbox is small
+	maxTold  = 64      // outcomes that are told apart; the reasons of more refusals are left out
+)
+
+// outcome is what became of a message.
+type outcome struct {
+	code  int    // as in a response: 200 is taken
+	tells bool   // a refusal that the peer is to tell the sender of, who has not been answered
+	why   string // then
+}
 
 // told is the messages of which the same is to be told.
 type told struct {
-	code  int // as in a response: 200 is taken
+	outcome
 	spans []wire.Span
 }
 
 // follows tells whether message number is the one behind the last of these.
-func (t *told) follows(code int, number uint64) bool {
-	return t.code == code && len(t.spans) > 0 && t.spans[len(t.spans)-1].B == number
+func (t *told) follows(o outcome, number uint64) bool {
+	return t.outcome == o && len(t.spans) > 0 && t.spans[len(t.spans)-1].B == number
 }
 
 // Owed is what this side owes one incarnation of the remote runtime word of. A report of it is a record of the session: it has
@@ -41,15 +51,27 @@ func NewOwed(inbox int) Owed {
 
 // Settle notes what became of a message. first: nothing was owed before; much: it is to be collected at once from now on.
 func (a *Owed) Settle(number uint64, cost uint32, code int) (first, much bool) {
+	return a.settle(number, cost, outcome{code: code})
+}
+
+// Refuse is Settle for a message that was refused, whose sender has not been answered: the peer is to tell it why.
+func (a *Owed) Refuse(number uint64, cost uint32, code int, why string) (first, much bool) {
+	if len(why) > wire.MaxWhy {
+		why = strings.ToValidUTF8(why[:wire.MaxWhy], "")
+	}
+	return a.settle(number, cost, outcome{code, true, why})
+}
+
+func (a *Owed) settle(number uint64, cost uint32, o outcome) (first, much bool) {
 	a.cost += int(cost)
 	first, much = !a.due, !a.now && a.cost >= a.much
 	a.due = true
 	a.now = a.now || much
-	if n := len(a.list); n == 1 && a.list[0].follows(code, number) { // as it is nearly always
+	if n := len(a.list); n == 1 && a.list[0].follows(o, number) { // as it is nearly always
 		t := &a.list[0]
 		t.spans[len(t.spans)-1].B = number + 1
 	} else {
-		a.add(code, wire.Span{A: number, B: number + 1})
+		a.add(o, wire.Span{A: number, B: number + 1})
 	}
 	return first, much
 }
@@ -72,7 +94,12 @@ func (a *Owed) Report(incarnation uint64) (record []byte, ok bool) {
 		return nil, false
 	}
 	t := &a.list[0]
-	record, n := wire.AppendReport(a.buffer[:0], incarnation, t.code, t.spans)
+	var n int
+	if t.tells {
+		record, n = wire.AppendRefusal(a.buffer[:0], incarnation, t.code, t.why, t.spans)
+	} else {
+		record, n = wire.AppendReport(a.buffer[:0], incarnation, t.code, t.spans)
+	}
 	a.buffer = record
 	a.spans -= n
 	if n < len(t.spans) {
@@ -88,7 +115,13 @@ func (a *Owed) Report(incarnation uint64) (record []byte, ok bool) {
 // GiveBack takes a report to an incarnation back that was not acknowledged: what it says is owed again. It is false where the
 // record is no such report.
 func (a *Owed) GiveBack(record []byte, incarnation uint64) bool {
+	var o outcome
 	to, code, spans, ok, err := wire.ParseReport(record)
+	if !ok {
+		to, code, o.why, spans, ok, err = wire.ParseRefusal(record)
+		o.tells = true
+	}
+	o.code = code
 	if !ok || err != nil || to != incarnation {
 		return false
 	}
@@ -98,7 +131,7 @@ func (a *Owed) GiveBack(record []byte, incarnation uint64) bool {
 			break
 		}
 		last = sp.B
-		a.add(code, sp)
+		a.add(o, sp)
 	}
 	return true
 }
@@ -110,14 +143,18 @@ func (a *Owed) Empty() bool { return len(a.list) == 0 && a.cost == 0 }
 func (a *Owed) Forget() { a.list, a.spans = nil, 0 }
 
 // add notes a span.
-func (a *Owed) add(code int, s wire.Span) {
-	i := slices.IndexFunc(a.list, func(t told) bool { return t.code == code })
+func (a *Owed) add(o outcome, s wire.Span) {
+	i := slices.IndexFunc(a.list, func(t told) bool { return t.outcome == o })
+	if i < 0 && len(a.list) >= maxTold && o.why != "" {
+		o.why = ""
+		i = slices.IndexFunc(a.list, func(t told) bool { return t.outcome == o })
+	}
 	if i < 0 {
 		if i = len(a.list); i < cap(a.list) { // with the memory of an earlier one
 			a.list = a.list[:i+1]
-			a.list[i] = told{code, a.list[i].spans[:0]}
+			a.list[i] = told{o, a.list[i].spans[:0]}
 		} else {
-			a.list = append(a.list, told{code: code})
+			a.list = append(a.list, told{outcome: o})
 		}
 	}
 	t := &a.list[i]

@@ -32,7 +32,7 @@ func (p *Pairing) disturbed(stub message.URL, now time.Duration) bool {
 
 // Strange takes a sealed frame that is not of the pair: of another incarnation, or for another one of ours.
 func (p *Pairing) Strange(stub message.URL, from uint64, now time.Duration) (c Change) {
-	defer p.wakes(&c, len(p.hellos))
+	defer p.replies(&c, p.hear())
 	c.Dropped = true
 	switch {
 	case p.buried(from) || from == p.peer && p.confirmed: // late
@@ -47,7 +47,7 @@ func (p *Pairing) Strange(stub message.URL, from uint64, now time.Duration) (c C
 
 // Unopened takes a frame that pretends to be the peer's and does not open.
 func (p *Pairing) Unopened(stub message.URL, now time.Duration) (c Change) {
-	defer p.wakes(&c, len(p.hellos))
+	defer p.replies(&c, p.hear())
 	c.Dropped = true
 	if !p.confirmed && !p.Opening() && p.disturbed(stub, now) { // it may lack the third message
 		p.repeat(p.peer, now)
@@ -57,7 +57,7 @@ func (p *Pairing) Unopened(stub message.URL, now time.Duration) (c Change) {
 
 // Greeted takes a hello. earlier are handshakes of that runtime that were answered before there was a session with it.
 func (p *Pairing) Greeted(stub message.URL, h wire.Head, body []byte, earlier []*handshake.Answer, allow Allowance, now time.Duration) (c Change) {
-	defer p.wakes(&c, len(p.hellos))
+	defer p.replies(&c, p.hear())
 	step, m, _, ok := handshake.Uncover(body)
 	if !ok || p.buried(h.From) {
 		c.Dropped = true
@@ -87,9 +87,19 @@ func (p *Pairing) Greeted(stub message.URL, h wire.Head, body []byte, earlier []
 	return c
 }
 
-// wakes notes whether there is something to send that was not there when so many hellos waited. What came too soon after
-// another disturbance wakes nobody, however much of it comes.
-func (p *Pairing) wakes(c *Change, hellos int) {
+// hear begins to take something that came, and says how many hellos wait.
+func (p *Pairing) hear() (hellos int) {
+	p.said = p.said[:0]
+	return len(p.hellos)
+}
+
+// replies notes what answers that which came: it goes back by the same path, since the one in use may be dead, as that to a peer
+// is which has started again. It also notes whether there is something to send that was not there when so many hellos waited.
+// What came too soon after another disturbance is not answered and wakes nobody, however much of it comes.
+func (p *Pairing) replies(c *Change, hellos int) {
+	for _, h := range p.said {
+		c.Replies = append(c.Replies, p.appendHello(nil, h))
+	}
 	c.Wake = c.Wake || c.Answer || c.Probe || len(p.hellos) > hellos
 }
 

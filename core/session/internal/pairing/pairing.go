@@ -34,6 +34,7 @@ type Pairing struct {
 
 	peer      uint64          // the incarnation that we are paired with; 0: none
 	keys      *handshake.Keys // nil while peer is 0
+	abilities byte            // of the peer
 	confirmed bool            // the peer has keys: it has sealed a frame with them, or is the initiator
 	pairedAt  time.Duration   // when the last handshake ended
 	dead      [8]uint64       // the last ones that we were paired with before
@@ -48,6 +49,7 @@ type Pairing struct {
 	third []byte
 
 	hellos    []hello       // that wait to be sent
+	said      []hello       // because of what is being taken
 	helloDue  time.Duration // when the last one is repeated
 	helloWait time.Duration
 	helloN    int // how often it was sent
@@ -77,13 +79,14 @@ func New(o Options, self, remote message.URL, local *handshake.Local) Pairing {
 
 // Change is what has changed, and what the owner has to do about it.
 type Change struct {
-	Adopted bool   // a handshake has ended: there is another peer, or there are other keys
-	Before  uint64 // then: the peer before; 0: none
-	Dropped bool   // what came counts for nothing
-	Answer  bool   // the peer is to be told that this side has keys: any frame does
-	Probe   bool   // the peer is to be asked whether it lives
-	Wake    bool   // there is something to send because of it
-	Refused error  // somebody has not proven who it is, and that was not said just before
+	Adopted bool     // a handshake has ended: there is another peer, or there are other keys
+	Before  uint64   // then: the peer before; 0: none
+	Dropped bool     // what came counts for nothing
+	Answer  bool     // the peer is to be told that this side has keys: any frame does
+	Probe   bool     // the peer is to be asked whether it lives
+	Wake    bool     // there is something to send because of it
+	Replies [][]byte // hellos that answer what came, and wait to be sent by the path in use: they are to go by the path that it came by, too
+	Refused error    // somebody has not proven who it is, and that was not said just before
 }
 
 // Peer is the incarnation of the remote runtime; 0: none is known yet.
@@ -91,6 +94,9 @@ func (p *Pairing) Peer() uint64 { return p.peer }
 
 // Own is this runtime's incarnation in this session.
 func (p *Pairing) Own() uint64 { return p.local.Incarnation }
+
+// TellsRefusals tells whether the peer tells its senders itself of what is refused here.
+func (p *Pairing) TellsRefusals() bool { return p.abilities&handshake.TellsRefusals != 0 }
 
 // Keys are those that frames of the peer are sealed with; nil: there is no peer.
 func (p *Pairing) Keys() *handshake.Keys { return p.keys }
@@ -114,8 +120,12 @@ func (p *Pairing) AppendHello(b []byte) ([]byte, bool) {
 	}
 	h := p.hellos[0]
 	p.hellos = append(p.hellos[:0], p.hellos[1:]...)
+	return p.appendHello(b, h), true
+}
+
+func (p *Pairing) appendHello(b []byte, h hello) []byte {
 	b = wire.AppendHead(b, wire.Head{Kind: wire.Hello, From: p.Own(), To: h.to})
-	return append(b, h.body...), true
+	return append(b, h.body...)
 }
 
 // Stamp is the head of the next frame for the peer, of about size bytes, and what seals it.
@@ -162,6 +172,7 @@ func (p *Pairing) NewPath(now time.Duration) {
 func (p *Pairing) Adopt(got handshake.Agreed, confirmed bool, now time.Duration) (before uint64) {
 	before = p.peer
 	p.peer, p.keys, p.third, p.confirmed = got.Incarnation, got.Keys, got.Third, confirmed
+	p.abilities = got.Abilities
 	p.holdTo, p.cookie, p.pairedAt = 0, nil, now
 	if before != got.Incarnation { // else strangers who make handshakes begin would start from nothing with each of them
 		p.limits = nil
@@ -268,6 +279,9 @@ func (p *Pairing) sayBoth(to uint64, step byte, m []byte) {
 // say queues a hello. When there are too many it is dropped: whoever needs it asks again.
 func (p *Pairing) say(to uint64, step byte, m []byte) {
 	h := hello{to: to, body: append([]byte{step}, m...)}
+	if len(p.said) < maxHellos {
+		p.said = append(p.said, h)
+	}
 	same := func(other hello) bool { return other.to == h.to && bytes.Equal(other.body, h.body) }
 	if len(p.hellos) < maxHellos && !slices.ContainsFunc(p.hellos, same) {
 		p.hellos = append(p.hellos, h)

@@ -11,12 +11,14 @@ const (
 	fullPause = time.Second // before room is sought again where there was none
 )
 
-// Pause is how long nothing need be looked for: idle is after how long a session is dropped, at most 0: never; handshakes is
-// after how long one that has not ended is, 0: there is none.
-func Pause(idle, handshakes time.Duration) time.Duration {
+// Pause is how long nothing need be looked for: idle is after how long a session is dropped, and ask after how long its peer is
+// asked for a sign of life, at most 0: never; handshakes is after how long one that has not ended is, 0: there is none.
+func Pause(idle, handshakes, ask time.Duration) time.Duration {
 	pause := sweepMax
-	if idle > 0 {
-		pause = min(pause, max(idle/4, sweepMin))
+	for _, often := range []time.Duration{idle, ask} {
+		if often > 0 {
+			pause = min(pause, max(often/4, sweepMin))
+		}
 	}
 	if handshakes > 0 {
 		pause = min(pause, 2*handshakes)

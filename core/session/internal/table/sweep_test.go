@@ -19,15 +19,16 @@ func TestNoSweepAfterTheEnd(t *testing.T) {
 
 // Something is looked for as often as what is to be found needs it.
 func TestPause(t *testing.T) {
-	for _, c := range []struct{ idle, handshakes, want time.Duration }{
-		{-1, 0, sweepMax},
-		{24 * time.Hour, 0, sweepMax},
-		{time.Minute, 0, 15 * time.Second},
-		{time.Second, 0, sweepMin},
-		{time.Minute, 5 * time.Second, 10 * time.Second},
-		{-1, 5 * time.Second, 10 * time.Second},
+	for _, c := range []struct{ idle, handshakes, ask, want time.Duration }{
+		{-1, 0, -1, sweepMax},
+		{24 * time.Hour, 0, 0, sweepMax},
+		{24 * time.Hour, 0, 2 * time.Minute, 30 * time.Second},
+		{time.Minute, 0, 2 * time.Minute, 15 * time.Second},
+		{time.Second, 0, 0, sweepMin},
+		{time.Minute, 5 * time.Second, 0, 10 * time.Second},
+		{-1, 5 * time.Second, 0, 10 * time.Second},
 	} {
-		if got := Pause(c.idle, c.handshakes); got != c.want {
+		if got := Pause(c.idle, c.handshakes, c.ask); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}

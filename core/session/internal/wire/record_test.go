@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -51,6 +52,35 @@ func FuzzReport(f *testing.F) {
 				t.Fatalf("span %+v after %d", sp, last)
 			}
 			last = sp.B
+		}
+	})
+}
+
+// FuzzRefusal is FuzzReport for refusals: what is read is bounded, and is read again from what is written.
+func FuzzRefusal(f *testing.F) {
+	record, _ := AppendRefusal(nil, 5, 404, "it has gone", []Span{{1, 3}, {7, 8}})
+	f.Add(record)
+	f.Add([]byte{RecordRefused, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0x94, 3, 40, 1})
+	f.Add([]byte{RecordTaken, 11, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1, 1})
+	f.Fuzz(func(t *testing.T, record []byte) {
+		to, code, why, rest, ok, err := ParseRefusal(record)
+		if !ok || err != nil {
+			return
+		}
+		if code < 300 || code > 999 || !utf8.ValidString(why) || len(why) > MaxWhy && utf8.ValidString(string(record)) {
+			t.Fatalf("%d %q", code, why)
+		}
+		var spans []Span
+		for last := uint64(0); len(rest) > 0; last = spans[len(spans)-1].B {
+			sp, more, err := NextSpan(rest, last)
+			if err != nil {
+				return
+			}
+			spans, rest = append(spans, sp), more
+		}
+		again, n := AppendRefusal(nil, to, code, why, spans)
+		if to2, code2, why2, _, ok, err := ParseRefusal(again); n == len(spans) && len(why) <= MaxWhy && (!ok || err != nil || to2 != to || code2 != code || why2 != why) {
+			t.Fatalf("%d %d %q, %v, %v", to2, code2, why2, ok, err)
 		}
 	})
 }

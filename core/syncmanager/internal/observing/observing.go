@@ -14,12 +14,15 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/internal/object/life"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ErrMissed says that the copy cannot follow an update, because others before it were missed. The object wants to be fetched
-// anew.
-var ErrMissed = errors.New("updates were missed")
+// What is wrong with the copy. The object wants to be fetched anew.
+var (
+	ErrMissed  = errors.New("updates were missed")                   // the copy cannot follow an update: others before it were missed
+	ErrDiffers = errors.New("the copy is not what its reporter has") // the copy has followed an update, and has another hash than it says
+)
 
 // Object is an object of another runtime that components of this one observe. It is made by [New].
 type Object struct {
@@ -28,7 +31,9 @@ type Object struct {
 	fetching    bool // the value is being fetched: updates wait in early
 	early       []object.Update
 	bytes       int // of early
+	check       object.Check
 	renewal     renewal
+	life        life.Observed
 }
 
 // New is the object at url, whose value is being fetched.
@@ -55,13 +60,17 @@ func (o *Object) Fetched(meta object.Metadata, doc object.Document) error {
 	if !o.fetching {
 		return nil
 	}
-	now := o.Metadata()
+	now, was := o.Metadata(), o.Document()
+	o.check.Whole(meta, doc)
+	away := meta.Away
+	meta.Away = now.Away // until the observers are told
 	if err := o.Set(meta, doc); err != nil {
 		return err
 	}
-	if meta.Version != now.Version || meta.Created != now.Created {
+	if meta.Version != now.Version || meta.Created != now.Created || !doc.Equal(was) {
 		o.TellAll()
 	}
+	o.told(away)
 	o.takeEarly()
 	return nil
 }
@@ -76,7 +85,8 @@ func (o *Object) takeEarly() {
 }
 
 // Take is told of an update, applies it, and has it told to the observers. One that is old changes nothing; where some were
-// missed the error is [ErrMissed]. While the value is being fetched updates wait.
+// missed the error is [ErrMissed], where the copy has become another one than the update says [ErrDiffers]. While the value is being
+// fetched updates wait.
 func (o *Object) Take(u object.Update) error {
 	if o.fetching {
 		o.early = append(o.early, u)
@@ -104,7 +114,15 @@ func (o *Object) Take(u object.Update) error {
 		return fmt.Errorf("%w: version %d is known, the update is for %d: %w", ErrMissed, meta.Version, version, err)
 	}
 	u.Version = &version
+	differs := o.check.Differs(&u, o.Document())
+	if differs {
+		u.Hash = "" // to the observers' copies this one is right, until it is mended
+	}
 	o.Tell(u)
+	if differs {
+		o.renewal.doubt()
+		return fmt.Errorf("%w: version %d", ErrDiffers, version)
+	}
 	return nil
 }
 
@@ -129,13 +147,19 @@ func (o *Object) follow(meta object.Metadata, version uint64, u object.Update) e
 func (o *Object) takeWhole(u object.Update) error {
 	meta, doc, err := object.ParseWhole(u.Value)
 	if err != nil {
+		o.renewal.doubt()
 		return err
 	}
 	now := o.Metadata()
-	if meta.Version <= now.Version {
+	if meta.Away != now.Away { // in place of a notice that waited too long
+		o.told(meta.Away)
+	}
+	if meta.Version <= now.Version && (meta.Created == "" || meta.Created == now.Created) {
 		return nil
 	}
+	o.check.Whole(meta, doc)
 	meta.URL, meta.Childrens = o.URL(), protocol.Names(meta.Childrens)
+	meta.Grace, meta.Keep, meta.Away = now.Grace, now.Keep, o.Metadata().Away
 	meta.Reporter, meta.Runtime = now.Reporter, now.Runtime // as in the answer to the subscribe
 	if err := o.Set(meta, doc); err != nil {
 		return err
@@ -153,8 +177,8 @@ func (o *Object) Ending() {
 }
 
 // Forget ends the object here: its observers are told that it is gone, and it has none any more. It is called once.
-func (o *Object) Forget() {
-	o.End()
+func (o *Object) Forget(end protocol.End) {
+	o.End(end)
 	o.early, o.bytes = nil, 0
 }
 
@@ -167,18 +191,41 @@ func (o *Object) Renew(everyone bool) {
 	}
 }
 
+// Wait is how long an object whose copy differs has to wait until it is fetched anew, since that was done often: [Object.Waited] is
+// to be called then. It is 0 where nothing has to wait for a call of Waited.
+func (o *Object) Wait(now time.Time) time.Duration { return o.renewal.wait(now, &o.check) }
+
+// Waited is told that the time that Wait has said is over.
+func (o *Object) Waited() { o.renewal.waited() }
+
 // StartsRenewal tells whether tries to fetch the object anew are to be begun now. Whoever is told so goes on with
-// [Object.Try] and [Object.Tried], in turns.
+// [Object.Try] and [Object.Tried], in turns. Wait is called before it.
 func (o *Object) StartsRenewal() bool { return o.renewal.starts() }
 
 // Try begins a try: the object is to be subscribed to for the observers, for each of them where everyone is set, else until
-// one has been answered with the value.
+// one has been answered with the value. Updates wait for that from now on.
 func (o *Object) Try() (observers []message.URL, everyone bool) {
+	o.fetching = true
 	return o.Observers(), o.renewal.begin()
 }
 
 // Tried ends a try, with its error. The renewal is over, or goes on after the pause. Where the object is gone, its owner is
 // to forget it.
-func (o *Object) Tried(err error) (over, gone bool, pause time.Duration) {
-	return o.renewal.end(err, o.Observed())
+func (o *Object) Tried(now time.Time, err error) (over, gone bool, pause time.Duration) {
+	if err != nil && protocol.CodeOf(err) == message.CodeNotFound {
+		o.renewal.refused++
+		o.life.Missed(now)
+		o.tellAway()
+	}
+	return o.renewal.end(err, o.Observed(), o.life.Unknown(now))
 }
+
+// told takes what the reporter's runtime says of the object's life.
+func (o *Object) told(away string) {
+	meta := o.Metadata()
+	grace, known, err := object.ParseGrace(meta.Grace)
+	o.life.Told(grace, known && err == nil, meta.Keep, object.ParseTime(away))
+	o.tellAway()
+}
+
+func (o *Object) tellAway() { o.SetAway(object.Time(o.life.Away())) }

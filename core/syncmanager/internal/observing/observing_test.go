@@ -113,7 +113,7 @@ func TestUpdatesOutOfOrder(t *testing.T) {
 	if v := o.Metadata().Version; v != 6 {
 		t.Errorf("version %d", v)
 	}
-	if over, _, _ := o.Tried(nil); !over || !o.Known() {
+	if over, _, _ := o.Tried(time.Now(), nil); !over || !o.Known() {
 		t.Error("the renewal is not over")
 	}
 }
@@ -126,12 +126,12 @@ func TestGapBehindTheValue(t *testing.T) {
 	o.StartsRenewal()
 	o.Try()
 	fetched(t, o, 3, `{"n":3}`)
-	if over, _, pause := o.Tried(nil); over || pause <= 0 || o.Known() {
+	if over, _, pause := o.Tried(time.Now(), nil); over || pause <= 0 || o.Known() {
 		t.Fatal("it is not fetched once more")
 	}
 	o.Try()
 	fetched(t, o, 9, `{"n":9}`)
-	if over, _, _ := o.Tried(nil); !over || o.Metadata().Version != 9 {
+	if over, _, _ := o.Tried(time.Now(), nil); !over || o.Metadata().Version != 9 {
 		t.Error("the renewal is not over")
 	}
 }
@@ -168,7 +168,7 @@ func TestTriesGoOnUntilOneSucceeds(t *testing.T) {
 		if _, everyone := o.Try(); !everyone {
 			t.Fatalf("try %d is not for everyone", n)
 		}
-		over, gone, pause := o.Tried(errAway)
+		over, gone, pause := o.Tried(time.Now(), errAway)
 		if over || gone || pause < time.Second || pause > time.Minute {
 			t.Fatalf("try %d: over %v, gone %v, pause %v", n, over, gone, pause)
 		}
@@ -179,7 +179,7 @@ func TestTriesGoOnUntilOneSucceeds(t *testing.T) {
 	}
 	o.Try()
 	fetched(t, o, 7, `{"n":7}`)
-	if over, _, _ := o.Tried(nil); !over {
+	if over, _, _ := o.Tried(time.Now(), nil); !over {
 		t.Error("it is not over")
 	}
 	wantVersions(t, o, "whole 7")
@@ -196,13 +196,13 @@ func TestRenewDuringATry(t *testing.T) {
 	o.Renew(true)
 	o.Renew(false)
 	fetched(t, o, 0, `{"n":0}`) // the answer is of before
-	if over, _, _ := o.Tried(nil); over || o.StartsRenewal() {
+	if over, _, _ := o.Tried(time.Now(), nil); over || o.StartsRenewal() {
 		t.Fatal("the second wish is lost, or began twice")
 	}
 	if _, everyone := o.Try(); !everyone {
 		t.Error("the second wish was for everyone")
 	}
-	if over, _, _ := o.Tried(nil); !over {
+	if over, _, _ := o.Tried(time.Now(), nil); !over {
 		t.Error("it does not end")
 	}
 	wantVersions(t, o) // the value is the same
@@ -217,7 +217,7 @@ func TestReporterDies(t *testing.T) {
 	var since time.Duration
 	for n := 1; ; n++ {
 		o.Try()
-		over, gone, pause := o.Tried(refused)
+		over, gone, pause := o.Tried(time.Now(), refused)
 		if n < maxRefusals {
 			since += pause
 			if over || gone {
@@ -230,7 +230,7 @@ func TestReporterDies(t *testing.T) {
 		}
 		break
 	}
-	o.Forget()
+	o.Forget(protocol.End{})
 	wantVersions(t, o, "end")
 	if !o.Idle() {
 		t.Error("it has observers still")
@@ -245,13 +245,13 @@ func TestEndWhileFetching(t *testing.T) {
 		_ = o.Take(set(v))
 	}
 	o.Ending()
-	o.Forget()
+	o.Forget(protocol.End{})
 	wantVersions(t, o, "1", "2", "end")
 
 	o, usage := fetching() // and nobody has it yet
 	_ = o.Take(set(1))
 	o.Ending()
-	o.Forget()
+	o.Forget(protocol.End{})
 	wantVersions(t, o)
 	if _, _, _, bytes := usage.Counts(); bytes != 0 {
 		t.Errorf("%d bytes are counted", bytes)
@@ -265,7 +265,7 @@ func TestNobodyObserves(t *testing.T) {
 	o.StartsRenewal()
 	o.Try()
 	o.Leave(bob)
-	if over, gone, _ := o.Tried(errAway); !over || gone || !o.Idle() {
+	if over, gone, _ := o.Tried(time.Now(), errAway); !over || gone || !o.Idle() {
 		t.Error("the renewal goes on for nobody")
 	}
 	o.Subscribing()

@@ -58,8 +58,44 @@ func subscriber(observer message.URL) []byte {
 }
 
 // Gone tells an observer of this runtime that an object is gone.
-func (m Messages) Gone(url, observer message.URL) message.Message {
-	return message.Message{Type: message.Delete, From: m.Self, To: observer, Body: message.Encode(Resource{url})}
+func (m Messages) Gone(url, observer message.URL, end End) message.Message {
+	return message.Message{Type: message.Delete, From: m.Self, To: observer, Body: message.Encode(Ended{url, "", end})}
+}
+
+// Life tells an observer of this runtime that the reporter of an object is away, or is back. An application of an earlier version
+// refuses it, which nobody waits for.
+func (m Messages) Life(url, observer message.URL, away string) message.Message {
+	return message.Message{Type: message.Forward, From: m.Self, To: observer, Body: message.Encode(LifeOf(url, away))}
+}
+
+// Ask asks a remote runtime's sync manager whether it is there, and what was missed since what was heard. One of an earlier version
+// refuses that.
+func (m Messages) Ask(runtime message.URL, heard Heard) message.Message {
+	return message.Message{Type: message.Read, From: m.Self, To: runtime.Join("sm"), P2P: message.No, Body: message.Encode(struct {
+		Resource
+		Heard
+	}{Heard: heard})}
+}
+
+// Published is the object that a message tells other runtimes of: of its change, its end, its reporter, or that one observes it no more;
+// "" where it is another message. Connection objects are left out: those who observe them do not ask.
+func Published(msg *message.Message) message.URL {
+	url := msg.From.Base()
+	if msg.Type == message.Response || url.Scheme() == message.SchemeConnection || !IsObject(url) {
+		return ""
+	}
+	toAll := msg.To == object.Changes(url)
+	toOne := msg.From == object.Subscription(url) && msg.To == msg.To.Runtime().Join("sm")
+	if !toAll && !toOne {
+		return ""
+	}
+	return url
+}
+
+// Kicked tells a remote runtime that one of its observers is none any more.
+func Kicked(url, runtime, observer message.URL, end End) message.Message {
+	return message.Message{Type: message.Delete, From: object.Subscription(url), To: runtime.Join("sm"), P2P: message.No,
+		Body: message.Encode(Ended{url, observer, end})}
 }
 
 // Announce asks a domain's Message Node to send this runtime what is addressed to the addresses, or no more: for peers
@@ -76,9 +112,9 @@ func Accepted(msg message.Message, body Request) message.Message {
 	return msg.RespondBody(message.Encode(Value{Code: message.CodeAccepted, Schema: body.Schema, Resource: body.Resource, Children: []string{}}))
 }
 
-// Created answers the create of an object.
-func Created(msg message.Message, url message.URL, children []string) message.Message {
-	return msg.RespondBody(message.Encode(Value{Code: message.CodeOK, Resource: url, Children: children}))
+// Created answers the create of an object, or of one that its reporter goes on with.
+func Created(msg message.Message, url message.URL, children []string, observers message.URLs) message.Message {
+	return msg.RespondBody(message.Encode(Value{Code: message.CodeOK, Resource: url, Children: children, Observers: observers}))
 }
 
 // ReadValue reads the value in the answer to the subscribe to an object. What it names as its own address has to be that.

@@ -35,6 +35,7 @@ type Queue struct {
 	bytes   int  // of the bodies that wait
 	whole   bool // the whole value comes first, and covers what was before it
 	sending bool // somebody empties the queue, or has been asked to
+	emptied []func()
 }
 
 // Item is what is to be sent next.
@@ -62,6 +63,10 @@ func (q *Queue) Next() (Item, bool) {
 	}
 	if len(q.waiting) == 0 {
 		q.sending, q.waiting = false, nil
+		for _, f := range q.emptied {
+			f()
+		}
+		q.emptied = nil
 		return Item{}, false
 	}
 	msg := q.waiting[0]
@@ -69,6 +74,16 @@ func (q *Queue) Next() (Item, bool) {
 	q.waiting = q.waiting[1:]
 	q.bytes -= len(msg.Body)
 	return Item{queue: q, msg: msg}, true
+}
+
+// Emptied has f called, by [Queue.Next], when everything that waits was taken out and the last of it has been sent. f is called at
+// once where nothing waits; it must be quick.
+func (q *Queue) Emptied(f func()) {
+	if !q.sending {
+		f()
+		return
+	}
+	q.emptied = append(q.emptied, f)
 }
 
 // Update adds an update.
@@ -83,6 +98,9 @@ func (q *Queue) update(msg message.Message) {
 		q.Add(msg)
 	}
 }
+
+// Notice adds a notice, which has to be in the metadata too: it is left out where the whole value comes.
+func (q *Queue) Notice(msg message.Message) { q.update(msg) }
 
 // Whole adds the whole value, in place of everything that waits.
 func (q *Queue) Whole() {

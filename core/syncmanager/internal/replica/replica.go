@@ -45,7 +45,7 @@ func (r *Replica) Set(meta object.Metadata, doc object.Document) error {
 	if err := r.usage.Grow(doc.Size() - r.doc.Size()); err != nil {
 		return err
 	}
-	meta.Data = nil
+	meta.Data, meta.Hash = nil, ""
 	r.meta, r.doc, r.changed = meta, doc, true
 	return nil
 }
@@ -92,11 +92,24 @@ func (r *Replica) Leave(observer message.URL) bool {
 }
 
 // Lose takes the object from an observer that may not observe it any more: to the observer it is gone.
-func (r *Replica) Lose(observer message.URL) {
+func (r *Replica) Lose(observer message.URL, end protocol.End) {
 	if q := r.observers[observer.Canonical()]; q != nil {
-		q.last(r.messages.Gone(r.url, q.to))
+		q.last(r.messages.Gone(r.url, q.to, end))
 		r.Leave(observer)
 	}
+}
+
+// SetAway says since when the object's reporter is away, "" where it is there, and has the observers told where that is something
+// else than before.
+func (r *Replica) SetAway(away string) (changed bool) {
+	if away == r.meta.Away {
+		return false
+	}
+	r.meta.Away = away
+	for _, q := range r.observers {
+		q.update(r.messages.Life(r.url, q.to, away))
+	}
+	return true
 }
 
 // Observes tells whether a component of this runtime is an observer.
@@ -135,9 +148,9 @@ func (r *Replica) TellAll() {
 
 // End tells the observers that the object is gone. It has none any more, and its data is not counted. It is
 // called once.
-func (r *Replica) End() {
+func (r *Replica) End(end protocol.End) {
 	for observer, q := range r.observers {
-		q.end(r.messages.Gone(r.url, q.to))
+		q.end(r.messages.Gone(r.url, q.to, end))
 		r.Leave(observer)
 	}
 	_ = r.usage.Grow(object.Document{}.Size() - r.doc.Size()) // less is never refused

@@ -108,7 +108,7 @@ func TestSlowObserverGetsTheWholeValue(t *testing.T) {
 func TestEndComesBehindUpdates(t *testing.T) {
 	r, usage := newReplica(t, limits.Limits{}, bob)
 	r.Tell(update(1, "1"))
-	r.End()
+	r.End(protocol.End{})
 	got := sent(r)[bob]
 	if len(got) != 2 || !strings.HasPrefix(got[0], "update") || !strings.HasPrefix(got[1], "delete") {
 		t.Errorf("sent %q", got)
@@ -128,7 +128,7 @@ func TestEndReplacesWhatIsLarge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, _ := newReplica(t, limits.Limits{}, bob)
 			prepare(r)
-			r.End()
+			r.End(protocol.End{})
 			if got := sent(r)[bob]; len(got) != 1 || !strings.HasPrefix(got[0], "delete") {
 				t.Errorf("sent %.100q", got)
 			}
@@ -139,8 +139,8 @@ func TestEndReplacesWhatIsLarge(t *testing.T) {
 func TestLosingObserver(t *testing.T) {
 	r, _ := newReplica(t, limits.Limits{}, bob, bea)
 	r.Tell(update(1, "1"))
-	r.Lose(bob)
-	r.Lose("hyperty://a.example/nobody")
+	r.Lose(bob, protocol.End{})
+	r.Lose("hyperty://a.example/nobody", protocol.End{})
 	all := sent(r)
 	if len(all[bob]) != 1 || !strings.HasPrefix(all[bob][0], "delete") || len(all[bea]) != 1 || r.Observes(bob) || !r.Observes(bea) {
 		t.Errorf("sent %q", all)

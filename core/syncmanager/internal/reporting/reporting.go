@@ -12,6 +12,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/internal/object/life"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -23,13 +24,15 @@ type Object struct {
 	children []string                                 // the names that child objects may have
 	remotes  map[message.URL]map[message.URL]struct{} // observers elsewhere, by their runtime
 	changes  *replica.Queue                           // to U/changes
+	life     life.Reported
+	former   map[message.URL]struct{} // observers whom the reporter has allowed, and who may come back while it is away
 }
 
 // New is the object at url, of which only who reports it and the names of its children are known.
 func New(url, reporter message.URL, children []string, messages protocol.Messages, usage *limits.Usage) *Object {
 	o := &Object{
 		Replica: replica.New(url, messages, usage), usage: usage, reporter: reporter.Canonical(), children: protocol.Names(children),
-		remotes: make(map[message.URL]map[message.URL]struct{}),
+		remotes: make(map[message.URL]map[message.URL]struct{}), former: make(map[message.URL]struct{}),
 	}
 	o.changes = o.NewQueue(object.Changes(url), reporter)
 	return o
@@ -70,7 +73,8 @@ func Read(u object.Update) (c Change, err error) {
 }
 
 // Change makes the object what its reporter says, and has every observer told (specification, "Update"). It refuses a change
-// of another version than the one that is known, which changes nothing.
+// of another version than the one that is known, and one that makes another object here than it has made there; then nothing
+// changes, and the reporter sends the whole.
 func (o *Object) Change(c Change) error {
 	now, u := o.Metadata(), &c.update
 	if u.Attribute == "" {
@@ -86,10 +90,14 @@ func (o *Object) Change(c Change) error {
 	if err != nil {
 		return err
 	}
+	if doc.Differs(u.Hash) {
+		return protocol.Refuse(message.CodeConflict, "the object is another one here")
+	}
 	now.Version, now.LastModified = *u.Version, u.LastModified
 	if err := o.Set(now, doc); err != nil {
 		return err
 	}
+	u.Hash = doc.Hash()
 	o.Tell(*u)
 	if len(o.remotes) > 0 {
 		o.changes.Update(*u)
@@ -142,6 +150,7 @@ func (o *Object) Enter(remote, observer message.URL) error {
 		o.remotes[remote] = observers
 	}
 	observers[observer] = struct{}{}
+	delete(o.former, observer)
 	return nil
 }
 
@@ -158,13 +167,6 @@ func (o *Object) Exit(remote, observer message.URL) bool {
 		delete(o.remotes, remote)
 	}
 	return true
-}
-
-// RemoteGone forgets all observers of a remote runtime.
-func (o *Object) RemoteGone(remote message.URL) {
-	for observer := range o.remotes[remote] {
-		o.Exit(remote, observer)
-	}
 }
 
 // ObservedFrom tells whether a remote runtime has observers.
@@ -184,17 +186,19 @@ func (o *Object) ObservedBy(who message.URL) bool {
 }
 
 // Withdraw ends the object: every observer is told, and it has none any more.
-func (o *Object) Withdraw() {
+func (o *Object) Withdraw(end protocol.End) {
 	o.usage.AddReported(o.reporter, -1)
-	o.End()
+	o.End(end)
 	if len(o.remotes) > 0 {
 		o.changes.Add(message.Message{
 			Type: message.Delete, From: object.Subscription(o.URL()), To: object.Changes(o.URL()), Source: o.Metadata().Reporter,
-			Body: message.Encode(protocol.Resource{Resource: o.URL()}),
+			Body: message.Encode(protocol.Ended{Resource: o.URL(), End: end}),
 		})
 	}
-	for remote := range o.remotes {
-		o.RemoteGone(remote)
+	for remote, observers := range o.remotes {
+		for observer := range observers {
+			o.Exit(remote, observer)
+		}
 	}
 }
 
@@ -207,3 +211,6 @@ func (o *Object) Counts() (remotes, bytes int) {
 	}
 	return len(o.remotes), bytes
 }
+
+// Published has f called when everything that was to be published so far is; see [replica.Queue.Emptied].
+func (o *Object) Published(f func()) { o.changes.Emptied(f) }

@@ -106,7 +106,7 @@ func TestPublishing(t *testing.T) {
 			t.Errorf("to others: %+v", msg)
 		}
 	}
-	o.Withdraw()
+	o.Withdraw(protocol.End{})
 	if got = sent(o); len(got) != 2 || got[0].Type != message.Delete || got[1].Type != message.Delete {
 		t.Errorf("at the end %+v", got)
 	}
@@ -163,7 +163,7 @@ func TestBytesOfOneRuntime(t *testing.T) {
 	if _, bytes := o.Counts(); protocol.CodeOf(err) != message.CodeTooMany || bytes > 4<<20 || bytes < 3<<20 {
 		t.Errorf("%d observers of %d bytes: %v", n, bytes, err)
 	}
-	o.Withdraw()
+	o.Withdraw(protocol.End{})
 	if reporters, _, remotes, bytes := usage.Counts(); reporters+remotes+bytes != 0 {
 		t.Errorf("counted still: %d reporters, %d runtimes, %d bytes", reporters, remotes, bytes)
 	}

@@ -43,10 +43,10 @@ func (a Rules) Check() error {
 		}
 	}
 	for _, u := range a.Runtimes {
-		if p, err := message.ParseURL(string(u)); err != nil || p.Runtime() != p || p == "" {
-			errs = append(errs, fmt.Errorf("admit: runtimes: %q: want hyperty-runtime://<domain>/<id>", string(u)))
-		} else if !proof.KeyDerived(p) {
-			errs = append(errs, fmt.Errorf("admit: runtimes: %s is not derived from a key: nobody can prove to be it", p))
+		if u.Check() != nil || u.Runtime() != u {
+			errs = append(errs, fmt.Errorf("admit: runtimes: %q: want hyperty-runtime://<domain>/<id>, with the domain in lower case", string(u)))
+		} else if !proof.KeyDerived(u) {
+			errs = append(errs, fmt.Errorf("admit: runtimes: %s is not derived from a key: nobody can prove to be it", u))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,13 +1,13 @@
 package allocation
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -95,7 +95,8 @@ func (a *Allocation) grantAll(c *routing.Client, scheme string, number int, iden
 	if r := a.writes.May(c, c.Runtime(), number); r != nil {
 		return nil, r
 	}
-	row := state.Allocation{Runtime: c.Runtime(), Key: key, Wished: identifier != "", Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: a.state.SourceTerm(c.From)}
+	now := time.Now().UTC()
+	row := state.Allocation{Runtime: c.Runtime(), Key: key, Wished: identifier != "", Since: now, Seen: now.Truncate(24 * time.Hour), Source: a.state.SourceTerm(c.From)}
 	var list []message.URL
 	for len(list) < number {
 		id := identifier
@@ -130,8 +131,8 @@ func (a *Allocation) Grant(ctx context.Context, row state.Allocation) error {
 			return nil, ErrConflict
 		}
 		given := row
-		if old != nil {
-			given.Key = old.Key
+		if old != nil { // an address that the node has made stays one, whoever wishes to have it again
+			given.Key, given.Wished = cmp.Or(row.Key, old.Key), old.Wished
 		}
 		return &given, nil
 	})
@@ -191,8 +192,8 @@ func (a *Allocation) checkAllocation(c *routing.Client, scheme string, number in
 		if number != 1 {
 			return refusal.New(message.CodeBadRequest, "address allocation: an identifier is one address, number is %d", number)
 		}
-		if !goodIdentifier(identifier) {
-			return refusal.New(message.CodeBadRequest, "address allocation: identifier %.80q: want up to 64 of a–z, 0–9, '.', '_', '-', starting with a letter or digit", identifier)
+		if err := message.CheckName(identifier); err != nil {
+			return refusal.New(message.CodeBadRequest, "address allocation: %v", err)
 		}
 		if a.state.Owner(message.URL(scheme+"://"+a.domain+"/"+identifier)) == c.Runtime() {
 			return nil // the runtime has the address already: it counts once
@@ -202,19 +203,6 @@ func (a *Allocation) checkAllocation(c *routing.Client, scheme string, number in
 		return refusal.New(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
 	}
 	return nil
-}
-
-// goodIdentifier tells whether people can type the identifier, and tell it from others.
-func goodIdentifier(s string) bool {
-	if len(s) == 0 || len(s) > 64 || strings.IndexByte("._-", s[0]) >= 0 {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && strings.IndexByte("._-", c) < 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // deallocate frees addresses, or blocks by their key. Both fields may have addresses and keys, one or a list of

@@ -35,7 +35,7 @@ type NATS struct {
 
 const (
 	natsStart   = 15 * time.Second
-	bucketTry   = 3 * time.Second // for one try to open a table
+	bucketTry   = time.Second // for the first try to open a table; each other one has twice as long as the one before
 	bucketPause = 200 * time.Millisecond
 	MarkerTTL   = time.Minute // how long a deleted row leaves a mark
 	// MaxNATSPayload is the largest payload that the node publishes, with room to spare.
@@ -211,9 +211,9 @@ func (b *NATS) Bucket(ctx context.Context, name string, o BucketOptions) (jetstr
 		// Deleted keys leave nothing behind after a while: addresses come and go for years.
 		LimitMarkerTTL: MarkerTTL,
 	}
-	for {
-		try, cancel := context.WithTimeout(ctx, bucketTry)
-		kv, err := b.js.CreateOrUpdateKeyValue(try, config)
+	for patience := bucketTry; ; patience *= 2 {
+		try, cancel := context.WithTimeout(ctx, patience)
+		kv, err := b.bucket(try, config)
 		cancel()
 		if err == nil {
 			return kv, nil
@@ -231,7 +231,26 @@ func (b *NATS) Bucket(ctx context.Context, name string, o BucketOptions) (jetstr
 	}
 }
 
-// notYet tells whether an error may come from a cluster that is choosing its leader.
+// bucket is one try of Bucket. What is as it should be is not written again: a server writes a stream's configuration to its disk
+// whenever it is updated, and a disk that is busy may need long for that.
+func (b *NATS) bucket(ctx context.Context, config jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	kv, err := b.js.KeyValue(ctx, config.Bucket)
+	if err == nil {
+		status, err := kv.Status(ctx)
+		if is, ok := status.(*jetstream.KeyValueBucketStatus); err == nil && ok && same(&is.StreamInfo().Config, &config) {
+			return kv, nil
+		}
+	}
+	return b.js.CreateOrUpdateKeyValue(ctx, config)
+}
+
+// same tells whether a stream is kept as config says.
+func same(stream *jetstream.StreamConfig, config *jetstream.KeyValueConfig) bool {
+	return stream.MaxMsgsPerSubject == int64(config.History) && stream.Storage == config.Storage && stream.MaxMsgSize == config.MaxValueSize &&
+		stream.Replicas == max(config.Replicas, 1) && stream.MaxAge == config.TTL && stream.SubjectDeleteMarkerTTL == config.LimitMarkerTTL && stream.AllowMsgTTL
+}
+
+// notYet tells whether an error may be that of a cluster which is choosing its leader.
 func notYet(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &api) && api.Code == 503

@@ -39,10 +39,13 @@ type NATS interface {
 }
 
 // Expiry ends what has expired.
-type Expiry struct{ o Options }
+type Expiry struct {
+	o     Options
+	lives map[message.URL]life // of runtimes that have addresses: their latest
+}
 
 // New makes an expiry.
-func New(o Options) *Expiry { return &Expiry{o} }
+func New(o Options) *Expiry { return &Expiry{o: o} }
 
 // Run looks at regular times for what has expired: entries of the Domain Registry, subscriptions of runtimes that have
 // not come back, and in the long run the addresses and the entries that nobody uses. It ends with ctx.
@@ -75,15 +78,15 @@ func (x *Expiry) sweep(ctx context.Context, now time.Time) {
 	x.makeRoom(ctx)
 	x.expireSubscriptions(ctx, now)
 	x.expireAllocations(ctx, now)
+	x.expireLives(ctx, now)
 	x.o.Invites.Expire(ctx, now)
 	x.o.Router.Roster.Forget(now)
 }
 
-// expireRegistrations marks entries that are no longer kept alive as disconnected, tells their subscribers, and
-// removes what has been disconnected for the retention time. Of several nodes one succeeds, and only that one tells.
-// An entry also ends when its runtime has had no connection for the grace period: nobody could reach it. The runtime
-// registers as live again as soon as it is back. Runtimes of the JSON dialects do not, so for them only the time
-// counts.
+// expireRegistrations writes down what is no longer kept alive, tells its subscribers, and removes what has been
+// disconnected for as long as it was needed. Of several nodes one succeeds, and only it tells. An entry also ends when its
+// runtime has had no connection for the grace period: nobody could reach it. The runtime says that it is live again as
+// soon as it is back; one of the JSON dialects does not, so there only the time counts.
 func (x *Expiry) expireRegistrations(ctx context.Context, now time.Time) {
 	elsewhere := map[message.URL]bool{}
 	lost := func(r *state.Registration) bool {
@@ -101,7 +104,7 @@ func (x *Expiry) expireRegistrations(ctx context.Context, now time.Time) {
 		if ctx.Err() != nil {
 			return
 		}
-		old := r.Status == state.Disconnected && now.Sub(r.Modified) > x.o.Times.Retention
+		old := r.Status == state.Disconnected && !x.o.State.Needed(r, now, x.o.Times.Retention)
 		if !old && r.StatusAt(now) == r.Status && !lost(r) {
 			return
 		}

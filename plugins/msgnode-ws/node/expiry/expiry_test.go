@@ -116,7 +116,18 @@ func (w *world) entry(name string, owner message.URL, status string) message.URL
 	return u
 }
 
-// status is the stored status of an entry; "": there is no entry.
+// given makes an address a runtime's, which keeps it.
+func (w *world) given(u, runtime message.URL) {
+	w.t.Helper()
+	err := w.o.State.Allocations.Change(w.t.Context(), state.AddressKey(u), func(*state.Allocation) (*state.Allocation, error) {
+		return &state.Allocation{Runtime: runtime, Address: u, Wished: true, Seen: w.now}, nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// status is what is written of an entry; "": there is none.
 func (w *world) status(u message.URL) string {
 	if r := w.o.State.Registrations.Get(state.RegistrationKey(u)); r != nil {
 		return r.Status
@@ -145,6 +156,8 @@ func (w *world) must(told int, want map[message.URL]string) {
 func TestEntriesExpire(t *testing.T) {
 	w := begin(t, limits.Defaults())
 	away, here, unproved := w.entry("away", keyed, state.Live), w.entry("here", stays, state.Live), w.entry("unproved", plain, state.Live)
+	w.given(away, keyed)
+	w.given(here, stays)
 	w.later(0) // from here on keyed is known to be away
 	w.later(grace)
 	w.must(0, map[message.URL]string{away: state.Live, here: state.Live, unproved: state.Live})
@@ -160,7 +173,22 @@ func TestEntriesExpire(t *testing.T) {
 	w.must(0, map[message.URL]string{away: "", here: "", unproved: ""})
 }
 
-// A nearly full state loses only disconnected entries: those of the runtime with the most, the oldest first.
+// The entry of an address that is nobody's any more goes when messages that were sent from there are no longer on their way; that of one
+// that its runtime keeps stays for the retention time.
+func TestEntriesOfNobodyGo(t *testing.T) {
+	w := begin(t, limits.Defaults())
+	gone, name := w.entry("gone", stays, state.Disconnected), w.entry("name", stays, state.Disconnected)
+	w.given(name, stays)
+	w.later(state.LateTime)
+	w.must(0, map[message.URL]string{gone: state.Disconnected, name: state.Disconnected})
+	w.later(1)
+	w.must(0, map[message.URL]string{gone: "", name: state.Disconnected})
+	w.given(name, keyed) // it was released, and has another owner
+	w.later(1)
+	w.must(0, map[message.URL]string{name: ""})
+}
+
+// A nearly full state loses entries that are disconnected, of whoever has the most there, the oldest first; no others.
 func TestRoomIsMade(t *testing.T) {
 	l := limits.Defaults()
 	l.Rows = 8
@@ -259,6 +287,7 @@ func TestRun(t *testing.T) {
 	w := begin(t, limits.Defaults())
 	w.now = time.Now().Add(-2 * time.Hour)
 	old := w.entry("old", stays, state.Live)
+	w.given(old, stays)
 	nats := &mended{fault: "off", refuses: 1, tries: make(chan struct{})}
 	w.o.NATS, w.o.Times.Sweep = nats, time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
@@ -266,10 +295,15 @@ func TestRun(t *testing.T) {
 	wg.Go(func() { w.Run(ctx) })
 	<-nats.tries
 	<-nats.tries // the first one has failed
-	for w.status(old) != state.Disconnected && t.Context().Err() == nil {
+	told := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.announced)
+	}
+	for told() == 0 && t.Context().Err() == nil {
 		<-time.After(time.Millisecond)
 	}
 	cancel()
 	wg.Wait()
-	w.must(1, nil)
+	w.must(1, map[message.URL]string{old: state.Disconnected})
 }

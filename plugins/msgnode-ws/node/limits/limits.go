@@ -25,8 +25,8 @@ type Limits struct {
 	AddressRequests int
 	Addresses       int   // allocated addresses of one runtime; then 429
 	Block           int   // addresses in one allocation; then 413
-	Subscriptions   int   // addresses to which one runtime subscribes; then 429
-	Registrations   int   // Domain Registry entries of one runtime; then 429
+	Subscriptions   int   // addresses that one runtime subscribes; then 429
+	Registrations   int   // live Domain Registry entries of one runtime; then 429. As many of its disconnected ones are kept
 	Entry           int   // bytes of a Domain Registry entry; then 413
 	Writes          int   // writes to the state by one runtime in a second, and 10 times that at once; then 429
 	Results         int   // entries in an answer of the Domain Registry; then it chooses fairly among them

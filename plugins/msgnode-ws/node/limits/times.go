@@ -15,7 +15,7 @@ type Times struct {
 	Grace     time.Duration // how long subscriptions outlive their connection
 	Sweep     time.Duration // between searches for what has expired
 	State     time.Duration // for one read or write of the state
-	Retention time.Duration // how long disconnected registrations, and addresses of runtimes that stay away, are kept
+	Retention time.Duration // how long addresses of runtimes that stay away, and disconnected registrations of kept addresses, are kept
 }
 
 // DefaultTimes are the times that zero values mean.

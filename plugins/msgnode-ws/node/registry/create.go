@@ -32,13 +32,19 @@ func (d *Registry) register(c *routing.Client, m message.Message) (message.Messa
 		return message.Message{}, refusal.New(message.CodeForbidden, "Domain Registry: %s is not an address of %s: it is neither under its URL nor allocated to it", e.URL, c.Runtime())
 	}
 	key := state.RegistrationKey(e.URL)
-	if d.state.Registrations.Get(key) == nil && d.state.Registrations.Count("r:"+string(c.Runtime())) >= d.limits.Registrations {
-		return message.Message{}, refusal.New(message.CodeTooMany, "Domain Registry: the runtime has %d entries, no more are allowed", d.limits.Registrations)
+	if old := d.state.Registrations.Get(key); (old == nil || old.Status == state.Disconnected || old.Owner != c.Runtime()) && d.tooManyLive(c.Runtime()) {
+		return message.Message{}, d.noneFree()
+	}
+	if err := d.forget(c.Context(), c); err != nil {
+		return message.Message{}, d.writes.Failed(err)
 	}
 	before := ""
 	r = d.change(c, key, func(old *state.Registration) (*state.Registration, error) {
 		if old != nil && old.Owner != c.Runtime() && d.state.Owner(e.URL) != c.Runtime() {
 			return nil, errOthers
+		}
+		if old != nil && old.Owner != e.Owner && issued(e) > 0 && issued(old) >= issued(e) {
+			return nil, errBehind
 		}
 		if old != nil {
 			before = old.StatusAt(e.Modified)
@@ -51,7 +57,8 @@ func (d *Registry) register(c *routing.Client, m message.Message) (message.Messa
 	if r != nil {
 		return message.Message{}, r
 	}
-	if before != "" && before != e.Status {
+	first := before == "" && e.Status == state.Live && !e.URL.IsRuntime() // somebody may have waited for it
+	if first || before != "" && before != e.Status {
 		d.Announce(e.URL, e.Status)
 	}
 	return m.Respond(message.CodeOK, nil), nil

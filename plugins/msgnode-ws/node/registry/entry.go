@@ -80,6 +80,11 @@ func (d *Registry) change(c *routing.Client, key string, f func(*state.Registrat
 		return refusal.New(message.CodeForbidden, "Domain Registry: the entry belongs to another runtime")
 	case errors.As(err, new(*entrySize)):
 		return refusal.New(message.CodeTooLarge, "Domain Registry: the entry would have more than %d bytes", d.limits.Entry)
+	case errors.Is(err, errBehind):
+		return refusal.New(message.CodeConflict, "Domain Registry: the runtime that had the address signed an entry for it later than this one was signed, so readers would ignore this one: "+
+			"the clock of %s is behind; correct it", c.Runtime())
+	case errors.Is(err, errTooMany):
+		return d.noneFree()
 	case errors.Is(err, errUnknown):
 		return refusal.New(message.CodeNotFound, "Domain Registry: there is no such entry")
 	}
@@ -91,7 +96,26 @@ var errOthers = errors.New("belongs to another runtime")
 
 var errUnknown = errors.New("no such entry")
 
-// Announce publishes a change of status to the subscribers of <url>/registration.
+// errBehind says that an entry was signed before that of the runtime which had the address before.
+var errBehind = errors.New("signed before the entry that it follows")
+
+// issued is when the proof of an entry was issued, in Unix milliseconds; 0: it has none.
+func issued(r *state.Registration) int64 {
+	var proof struct {
+		Issued int64 `json:"issued"`
+	}
+	_ = json.Unmarshal(r.Fields["proof"], &proof)
+	return proof.Issued
+}
+
+// errTooMany says that a runtime may have no further live entry.
+var errTooMany = errors.New("too many entries")
+
+func (d *Registry) noneFree() *refusal.Refusal {
+	return refusal.New(message.CodeTooMany, "Domain Registry: the runtime has %d live entries, no more are allowed", d.limits.Registrations)
+}
+
+// Announce publishes a change of status to whoever subscribes to <url>/registration.
 func (d *Registry) Announce(u message.URL, status string) {
 	d.router.Publish(message.Message{Type: message.Update, From: message.DomainRegistryAddress(d.domain), To: u.Join("registration"),
 		ID: message.NumberID(d.last.Add(1)), Body: message.Encode(map[string]string{"attribute": "status", "value": status})})

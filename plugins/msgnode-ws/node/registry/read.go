@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 	var body struct {
 		Resource string   `json:"resource"`
 		Criteria criteria `json:"criteria"`
+		part
 	}
 	if err := m.Decode(&body); err != nil {
 		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: %v", err)
@@ -34,11 +36,14 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 		if !d.state.Valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
-		code := message.CodeOK
+		code, entry := message.CodeOK, r.Entry(now)
 		if r.StatusAt(now) == state.Disconnected {
 			code = message.CodeTimeout
+			if !d.state.Keeps(r) {
+				entry["released"] = true
+			}
 		}
-		return m.Respond(code, r.Entry(now)), nil
+		return m.Respond(code, entry), nil
 	}
 	term := resourceTerm(body.Resource)
 	if term == "" && body.Criteria.Scheme != "" {
@@ -47,24 +52,28 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 	if term == "" {
 		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: read needs a resource (an address, a user, a GUID) or criteria with a scheme")
 	}
-	if r := d.afford(c, term, body.Criteria.all(term)); r != nil {
+	page, limit, r := d.pageOf(body.part, body.Criteria.all(term))
+	if r == nil {
+		r = d.afford(c, term, body.Criteria.all(term), limit, page)
+	}
+	if r != nil {
 		return message.Message{}, r
 	}
-	found, more := d.entries(term, &body.Criteria)
+	found, more := d.entries(term, &body.Criteria, page, limit)
 	if len(found) == 0 && more {
 		return message.Message{}, tooMany()
 	}
 	if len(found) == 0 {
 		return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
 	}
-	return found.answer(m, now, more)
+	return found.answer(m, now, more, page)
 }
 
 // entries are entries of the Domain Registry.
 type entries []*state.Registration
 
-// answer makes the answer to a read that found these entries; more says that there may be others.
-func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal.Refusal) {
+// answer makes the answer to a read that found these entries; more says that there may be others. It names the page where one was asked for.
+func (found entries) answer(m message.Message, now time.Time, more bool, page part) (message.Message, *refusal.Refusal) {
 	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
 	for _, r := range found {
 		value[r.URL] = r.Entry(now)
@@ -72,12 +81,14 @@ func (found entries) answer(m message.Message, now time.Time, more bool) (messag
 			code = message.CodeOK
 		}
 	}
-	var answer message.Message
+	body := map[string]any{"code": code, "value": value}
 	if more {
-		answer = m.RespondBody(message.Encode(map[string]any{"code": code, "value": value, "more": true}))
-	} else {
-		answer = m.Respond(code, value)
+		body["more"] = true
 	}
+	if page.asked {
+		body["page"] = page.Page
+	}
+	answer := m.RespondBody(message.Encode(body))
 	if err := answer.Check(); err != nil {
 		return message.Message{}, tooMany()
 	}
@@ -104,13 +115,34 @@ func tooMany() *refusal.Refusal {
 	return refusal.New(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
 }
 
-// entries returns the entries with a term that match. If they are too many for one answer, or too large, they are chosen in the
-// order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out.
-func (d *Registry) entries(term string, wanted *criteria) (found entries, more bool) {
-	limit := maxLooked * d.limits.Results
-	if wanted.all(term) {
-		limit = 2 * d.limits.Results
+// part is which part of the result of a read is wanted.
+type part struct {
+	Page  int  `json:"page"` // from 1; 0: the first
+	Size  int  `json:"size"` // entries of a page; 0, and at most: the limit of an answer
+	asked bool // Page was given
+}
+
+// pageOf is the part of a result that is wanted, and how many entries are looked at for it. all: every entry is wanted.
+func (d *Registry) pageOf(p part, all bool) (page part, limit int, r *refusal.Refusal) {
+	if p.Page < 0 || p.Size < 0 {
+		return p, 0, refusal.New(message.CodeBadRequest, "Domain Registry: page %d, size %d: want numbers from 1", p.Page, p.Size)
 	}
+	most := d.limits.Results
+	page = part{Page: max(p.Page, 1), Size: min(cmp.Or(p.Size, most), most), asked: p.Page > 0}
+	if page.Page > maxLooked*most/page.Size {
+		return p, 0, tooMany()
+	}
+	if all {
+		return page, min((page.Page+1)*page.Size, maxLooked*most), nil
+	}
+	return page, maxLooked * most, nil
+}
+
+// entries returns the entries of a page with a term that match. If they are too many for one answer, or too large, they are chosen
+// in the order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out. limit is how many
+// are looked at.
+func (d *Registry) entries(term string, wanted *criteria, page part, limit int) (found entries, more bool) {
+	skip := (page.Page - 1) * page.Size
 	list := d.state.Registrations.Pick(term, limit+1)
 	if len(list) > limit {
 		list, more = list[:limit], true
@@ -129,7 +161,11 @@ func (d *Registry) entries(term string, wanted *criteria) (found entries, more b
 				continue
 			}
 		}
-		if len(found) == d.limits.Results {
+		if skip > 0 {
+			skip--
+			continue
+		}
+		if len(found) == page.Size {
 			return found, true
 		}
 		if size+c.Size <= maxAnswer {
@@ -217,11 +253,14 @@ func resourceTerm(resource string) string {
 }
 
 // afford is called before a read looks through the entries with a term: it refuses a read that costs more than the connection
-// may spend now. all says that every entry matches. However many there are, a read looks at a bounded number.
-func (d *Registry) afford(c *routing.Client, term string, all bool) *refusal.Refusal {
-	count, bytes, results := d.state.Registrations.Count(term), int(d.state.Registrations.Weighs(term)), d.limits.Results
-	if all {
-		return c.Charge(min(count, 2*results)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
+// may spend now. all says that every entry matches, limit how many are looked at. However many there are, a read looks at a bounded number.
+func (d *Registry) afford(c *routing.Client, term string, all bool, limit int, page part) *refusal.Refusal {
+	count, bytes := d.state.Registrations.Count(term), int(d.state.Registrations.Weighs(term))
+	if all && page.asked && count > page.Size {
+		bytes = bytes / count * page.Size
 	}
-	return c.Charge(min(count, maxLooked*results)/16 + min(bytes, 2*maxCompared)/4096) // lists in it are looked at
+	if all {
+		return c.Charge(min(count, limit)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
+	}
+	return c.Charge(min(count, limit)/16 + min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }

@@ -110,6 +110,9 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		if old.Owner != c.Runtime() {
 			return nil, errOthers
 		}
+		if old.Status == state.Disconnected && status == state.Live && d.tooManyLive(c.Runtime()) {
+			return nil, errTooMany
+		}
 		now := time.Now().UTC()
 		before = old.StatusAt(now)
 		e := *old
@@ -117,14 +120,7 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		if expires > 0 {
 			e.Expires = expires
 		}
-		e.Fields = maps.Clone(old.Fields)
-		for name, value := range changes {
-			switch name {
-			case "url", "hypertyID", "userID", "runtime", "status", "expires", "startingTime", "lastModified": // not to be changed, or done
-			default:
-				e.Fields[name] = value
-			}
-		}
+		e.Fields = withChanges(old.Fields, changes)
 		if size := len(message.Encode(e.Fields)); size > d.limits.Entry {
 			return nil, &entrySize{size}
 		}
@@ -133,10 +129,29 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		}
 		return &e, nil
 	})
-	if r == nil && before != status {
+	if r != nil {
+		return r
+	}
+	if before != status {
 		d.Announce(u, status)
 	}
-	return r
+	if status == state.Disconnected {
+		return d.writes.Failed(d.forget(c.Context(), c))
+	}
+	return nil
+}
+
+// withChanges are the fields of an entry with those that may be changed.
+func withChanges(fields, changes map[string]json.RawMessage) map[string]json.RawMessage {
+	fields = maps.Clone(fields)
+	for name, value := range changes {
+		switch name {
+		case "url", "hypertyID", "userID", "runtime", "status", "expires", "startingTime", "lastModified": // not to be changed, or done
+		default:
+			fields[name] = value
+		}
+	}
+	return fields
 }
 
 func (e *entrySize) Error() string { return "the entry is too large" }

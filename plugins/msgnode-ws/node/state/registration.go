@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Registration is an entry of the Domain Registry: a hyperty, a data object or a runtime, and where it is.
@@ -34,6 +36,11 @@ const (
 
 func (r *Registration) terms() []string {
 	terms := []string{"r:" + string(r.Owner), "u:" + string(r.URL.Canonical()), "scheme:" + r.URL.Scheme()}
+	if r.Status == Disconnected { // one or the other: a change of the status makes the row no larger
+		terms = append(terms, GoneTerm(r.Owner))
+	} else {
+		terms = append(terms, liveTerm(r.Owner))
+	}
 	if user := r.Field("user"); user != "" {
 		terms = append(terms, "user:"+user)
 		if u, err := message.ParseURL(user); err == nil {
@@ -53,8 +60,64 @@ func (r *Registration) terms() []string {
 	return withSource(terms, r.Source)
 }
 
-// place says where the entry belongs among others with the same term: by the network address that it came from, or, if that is
-// not counted, by its own runtime.
+// GoneTerm is by which a runtime's entries are found that are disconnected.
+func GoneTerm(runtime message.URL) string { return "gone:" + string(runtime) }
+
+func liveTerm(runtime message.URL) string { return "live:" + string(runtime) }
+
+// LateTime is how long the entry of an address that is nobody's any more is kept: messages that were sent from there may still be
+// on their way, and their receivers ask whose the address was. A session gives up what it cannot bring in 30 s.
+const LateTime = 5 * time.Minute
+
+// Needed tells whether a disconnected entry is still needed. That of an address which its runtime keeps says that it is away, and that
+// is no "not found": it is needed for the retention time. Runtimes of the JSON dialects keep addresses without an allocation.
+func (s *State) Needed(r *Registration, now time.Time, retention time.Duration) bool {
+	if !s.Keeps(r) {
+		retention = min(retention, LateTime)
+	}
+	return now.Sub(r.Modified) <= retention
+}
+
+// Keeps tells whether the address of an entry is still its owner's.
+func (s *State) Keeps(r *Registration) bool {
+	return r.URL.IsRuntime() || !proof.KeyDerived(r.Owner) || s.Owner(r.URL) == r.Owner
+}
+
+// Live is how many entries of a runtime are not disconnected, and so count against its limit.
+func (s *State) Live(runtime message.URL) int {
+	return s.Registrations.Count(liveTerm(runtime))
+}
+
+// LeastNeeded are the keys of a runtime's disconnected entries, at most so many: those of addresses that are nobody's any more come
+// first, and of both kinds the oldest.
+func (s *State) LeastNeeded(runtime message.URL, limit int) []string {
+	type entry struct {
+		key   string
+		keeps bool
+		at    time.Time
+	}
+	var list []entry
+	for key, r := range s.Registrations.Find(GoneTerm(runtime)) {
+		list = append(list, entry{key, s.Keeps(r), r.Modified})
+	}
+	slices.SortFunc(list, func(a, b entry) int {
+		if a.keeps != b.keeps {
+			if b.keeps {
+				return -1
+			}
+			return 1
+		}
+		return a.at.Compare(b.at)
+	})
+	keys := make([]string, 0, min(limit, len(list)))
+	for _, e := range list[:min(limit, len(list))] {
+		keys = append(keys, e.key)
+	}
+	return keys
+}
+
+// place is where the entry stands among those that are found by the same: by the address that it came from, or, where that
+// stands for many, its own runtime.
 func (r *Registration) place() shelves.Place {
 	p := shelves.Place{Terms: r.terms(), Address: r.Source, Runtime: string(r.Owner), Since: r.HadSince(), Size: r.size()}
 	p.Site, _, _ = strings.Cut(r.Source, sitesAddress) // see [State.SourceTerm]

@@ -15,6 +15,7 @@ type Allocation struct {
 	Address message.URL `json:"address,omitempty"` // none: the row says when Runtime was last seen
 	Key     string      `json:"key,omitempty"`     // the allocation key
 	Wished  bool        `json:"wished,omitempty"`  // kept for as long as the runtime does not free it
+	Since   time.Time   `json:"since,omitzero"`    // when it was given, or last wished for
 	Seen    time.Time   `json:"seen"`              // when the runtime was last known to be there, to the day
 	Source  string      `json:"source,omitempty"`  // the term by which it is counted: see [State.SourceTerm]
 

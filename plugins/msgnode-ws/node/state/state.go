@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
@@ -61,24 +62,61 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	return s, nil
 }
 
+// openTables opens the buckets at once, since a cluster needs its time for each. The copies are filled one after the other: what is
+// told of a row may need the tables before.
 func (s *State) openTables(ctx context.Context, o Options) (err error) {
+	kvs, err := s.openBuckets(ctx, o)
+	if err != nil {
+		return err
+	}
 	prefix := backbone.BucketPrefix(o.Domain)
-	if s.Allocations, err = openTable(ctx, s, 0, table.Options[Allocation]{Name: prefix + "addresses", Terms: (*Allocation).Terms, Put: o.Granted}); err != nil {
-		return err
-	}
-	if s.Subscriptions, err = openTable(ctx, s, 0, table.Options[Subscription]{Name: prefix + "subscriptions", Terms: (*Subscription).terms, Put: o.Noted}); err != nil {
-		return err
-	}
-	if s.Registrations, err = openTable(ctx, s, 0, registrationTable(prefix+"registry")); err != nil {
-		return err
-	}
-	if s.Sessions, err = openTable(ctx, s, sessionTTL, table.Options[Session]{Name: prefix + "sessions", Terms: (*Session).terms}); err != nil {
-		return err
+	s.Allocations = table.New(kvs["addresses"], table.Options[Allocation]{Name: prefix + "addresses", Terms: (*Allocation).Terms, Put: o.Granted})
+	s.Subscriptions = table.New(kvs["subscriptions"], table.Options[Subscription]{Name: prefix + "subscriptions", Terms: (*Subscription).terms, Put: o.Noted})
+	s.Registrations = table.New(kvs["registry"], registrationTable(prefix+"registry"))
+	s.Sessions = table.New(kvs["sessions"], table.Options[Session]{Name: prefix + "sessions", Terms: (*Session).terms})
+	for _, next := range []func() error{
+		func() error { return fill(ctx, s, s.Allocations) }, func() error { return fill(ctx, s, s.Subscriptions) },
+		func() error { return fill(ctx, s, s.Registrations) }, func() error { return fill(ctx, s, s.Sessions) },
+	} {
+		if err := next(); err != nil {
+			return err
+		}
 	}
 	if o.Invites {
-		s.Redeemed, err = openTable(ctx, s, 0, table.Options[Redemption]{Name: prefix + "redeemed", Terms: (*Redemption).terms})
+		s.Redeemed = table.New(kvs["redeemed"], table.Options[Redemption]{Name: prefix + "redeemed", Terms: (*Redemption).terms})
+		return fill(ctx, s, s.Redeemed)
 	}
-	return err
+	return nil
+}
+
+// openBuckets opens the tables' buckets, or makes them.
+func (s *State) openBuckets(ctx context.Context, o Options) (map[string]jetstream.KeyValue, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var failed error // the first one: the others end because of it
+	var wg sync.WaitGroup
+	kvs := map[string]jetstream.KeyValue{}
+	for _, name := range TableNames() {
+		if name == "redeemed" && !o.Invites {
+			continue
+		}
+		ttl := time.Duration(0)
+		if name == "sessions" {
+			ttl = sessionTTL
+		}
+		wg.Go(func() {
+			kv, err := o.NATS.Bucket(ctx, backbone.BucketPrefix(o.Domain)+name, BucketOptions(o.Replicas, ttl))
+			mu.Lock()
+			defer mu.Unlock()
+			if kvs[name] = kv; err != nil && failed == nil {
+				failed = err
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return kvs, failed
 }
 
 // InMemory makes a state of a domain whose copies follow nothing, for code that only reads.
@@ -97,20 +135,16 @@ func BucketOptions(replicas int, ttl time.Duration) backbone.BucketOptions {
 	return backbone.BucketOptions{Replicas: replicas, MaxValue: table.MaxRow + 4096, TTL: ttl}
 }
 
-func openTable[T any](ctx context.Context, s *State, ttl time.Duration, o table.Options[T]) (*table.Table[T], error) {
-	kv, err := s.bounds.NATS.Bucket(ctx, o.Name, BucketOptions(s.bounds.Replicas, ttl))
-	if err != nil {
-		return nil, err
-	}
-	t := table.New(kv, o)
+// fill has the table's copy follow its bucket, and waits until it is complete.
+func fill[T any](ctx context.Context, s *State, t *table.Table[T]) error {
 	s.wg.Go(func() {
 		follow(s.ctx, func() error { return t.Follow(s.ctx, s.bounds.NATS.Life()) }, s.bounds.Log)
 	})
 	select {
 	case <-t.Ready():
-		return t, nil
+		return nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
+		return fmt.Errorf("message node: state %s: its rows did not all come: %w", t.Name(), ctx.Err())
 	}
 }
 

@@ -28,6 +28,7 @@ type Table[T any] struct {
 	terms    func(*T) []string
 	put      func(*T)
 	complete chan struct{}      // closed when the copy is complete
+	silences int                // how often in a row the rows that were there stopped coming; Follow's own
 	room     func(Growth) error // tells whether a write may be made; nil: every one may
 
 	mu      sync.RWMutex
@@ -63,45 +64,11 @@ func New[T any](kv jetstream.KeyValue, o Options[T]) *Table[T] {
 // Bound makes the table call room before each write that makes the state larger. It is called before the first write.
 func (t *Table[T]) Bound(room func(Growth) error) { t.room = room }
 
+// Name is its bucket's.
+func (t *Table[T]) Name() string { return t.name }
+
 // Ready is closed when the copy is complete.
 func (t *Table[T]) Ready() <-chan struct{} { return t.complete }
-
-// Follow keeps the copy up to date until ctx ends. It is to be called again after an error, and after it has returned nil
-// because renewed was closed.
-func (t *Table[T]) Follow(ctx context.Context, renewed <-chan struct{}) error {
-	w, err := t.kv.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", t.name, err)
-	}
-	defer w.Stop()
-	seen := map[string]bool{} // until all rows that exist have come
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-renewed:
-			return nil
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok:
-				return fmt.Errorf("follow %s: the watch ended", t.name)
-			case e == nil:
-				t.drop(seen)
-				seen = nil
-				select {
-				case <-t.complete:
-				default:
-					close(t.complete)
-				}
-			default:
-				if seen != nil {
-					seen[e.Key()] = true
-				}
-				t.apply(e)
-			}
-		}
-	}
-}
 
 func (t *Table[T]) apply(e jetstream.KeyValueEntry) {
 	var value *T
