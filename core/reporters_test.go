@@ -204,8 +204,8 @@ func TestLongTheNetworkIsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	signal(syscall.SIGSTOP)
-	defer signal(syscall.SIGCONT)
+	signal(syscall.Signal(19))
+	defer signal(syscall.Signal(18))
 	began := time.Now()
 	list := tracks(t, alice, bob.URL(), 10)
 	if err := r.Set(t.Context(), "n", 1); err != nil {
@@ -219,7 +219,7 @@ func TestLongTheNetworkIsAway(t *testing.T) {
 		}
 	}
 	t.Logf("expired after %v", time.Since(began))
-	signal(syscall.SIGCONT)
+	signal(syscall.Signal(18))
 	back := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
