@@ -15,6 +15,12 @@ import (
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
+// The signals that stop a process and let it go on have no names in syscall on every system; these are Linux's numbers.
+const (
+	stopped   = syscall.Signal(19)
+	continued = syscall.Signal(18)
+)
+
 // An application that reports an object closes, or is killed, and does not come back. Observers, here and elsewhere, are told at once that
 // the reporter is away, and when the grace time is over that the object is gone. Without a grace time it is gone at once.
 func TestReportersThatGo(t *testing.T) {
@@ -204,8 +210,8 @@ func TestLongTheNetworkIsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	signal(syscall.Signal(19))
-	defer signal(syscall.Signal(18))
+	signal(stopped)
+	defer signal(continued)
 	began := time.Now()
 	list := tracks(t, alice, bob.URL(), 10)
 	if err := r.Set(t.Context(), "n", 1); err != nil {
@@ -219,7 +225,7 @@ func TestLongTheNetworkIsAway(t *testing.T) {
 		}
 	}
 	t.Logf("expired after %v", time.Since(began))
-	signal(syscall.Signal(18))
+	signal(continued)
 	back := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

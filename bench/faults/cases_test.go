@@ -28,6 +28,26 @@ func TestLongCases(t *testing.T) {
 	tryAll(t, amounts{hostile: 150, plugin: 50, switches: 9, rounds: 3, rate: 1000})
 }
 
+// Registrations that come and go leave nothing behind.
+func TestLongRegistrations(t *testing.T) {
+	longtest.Skip(t)
+	dir, remove, err := rig.WorkDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	bin, err := rig.Build(t.Context(), dir, []string{rig.NodePlugin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range faults() {
+		if f.name == "registrations" {
+			one := trial{fault: f, transport: relay, rounds: 5000}
+			check(t, one, one.play(t.Context(), rig.House{Dir: filepath.Join(dir, "house"), Bin: bin}, t.Logf))
+		}
+	}
+}
+
 // amounts are the rounds of the cases in which more rounds find more, and the messages a second of those that have many.
 type amounts struct{ hostile, plugin, switches, rounds, rate int }
 
